@@ -1,0 +1,23 @@
+//! What a topic is: its name, its partitions, and how long its records are kept.
+
+use std::time::Duration;
+
+/// How old records of a topic are removed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Cleanup {
+    /// Records older than this may go (`None`: never).
+    Delete { after: Option<Duration> },
+    /// At least the latest record of each key stays.
+    Compact,
+}
+
+/// A topic as it is created.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TopicSpec {
+    /// Its name, e.g. `calltide.events`.
+    pub name: String,
+    /// How many partitions it has; fixed at creation.
+    pub partitions: u32,
+    /// How it is cleaned.
+    pub cleanup: Cleanup,
+}

@@ -1,0 +1,12 @@
+//! The contract between the parts of Calltide: envelopes, topics, tables, statuses and metrics.
+//!
+//! Pure: no I/O, no clock, and nothing of the other crates. Everything here is data or a function of its arguments.
+//! Read [`envelope`] for what comes in, [`tables`] for what goes out, [`status`] for how a call is judged.
+
+pub mod envelope;
+pub mod lake;
+pub mod tables;
+pub mod time;
+pub mod topics;
+
+pub use time::Micros;

@@ -1,0 +1,58 @@
+//! `calls`: one row per call. Its outcome columns are shared with `attempts`.
+
+use super::{Column, TableDef, flag, int, maybe_int, maybe_text, maybe_time, text, time};
+
+/// One row per call.
+pub const TABLE: TableDef = TableDef {
+    name: "calls",
+    topic: "calltide.calls",
+    doc: "One row per closed call: one customer's conversation, from their first channel to their last hang-up.",
+    key: Some("call_id"),
+    day_of: "started_at",
+    sort: &["campaign", "started_at"],
+    columns: COLUMNS,
+};
+
+pub(super) const COLUMNS: &[Column] = &[
+    text("pbx", "the Asterisk server"),
+    text("call_id", "`<pbx>/<uniqueid of the customer leg>`; internal calls: of the first channel"),
+    maybe_text("linkedid", "Asterisk's Linkedid of the customer leg, a hint"),
+    text("direction", "inbound, outbound or internal"),
+    maybe_text("campaign", "outbound: the list; inbound: the entry, i.e. the first queue, else the dialled number (DID)"),
+    maybe_text("contact", "the lead of the campaign that was dialled; null for calls dialled by hand"),
+    maybe_text("number_raw", "the customer's number as the PBX had it: dialled for outbound, the caller's for inbound"),
+    maybe_text("number_e164", "the same in E.164, where it could be understood; null when withheld"),
+    text("status", "what became of the call: one of the fourteen statuses"),
+    text("class", "connected, unanswered or failed"),
+    text("status_evidence", "the fact that decided the status"),
+    text("handled_by", "who took a connected call: agent, machine, system or nobody"),
+    text("dial_status", "the classic word: ANSWER, BUSY, CONGESTION, NO_ANSWER or FAILURE"),
+    maybe_int("originate_reason", "the Originate's own Reason, as it came; not to be trusted"),
+    maybe_int("hangup_cause", "Q.850 cause of the customer leg's hang-up"),
+    maybe_text("hangup_by", "who ended it: customer, agent or system"),
+    flag("dropped", "outbound: a person answered, an agent was sought, none came"),
+    maybe_int("drop_wait_ms", "how long a dropped customer waited for an agent, in ms"),
+    flag("short", "connected, and the talk was under ten seconds (configurable)"),
+    flag("dialled", "false when a restriction forbade the dial"),
+    flag("settled", "late records had their time; the outcome stands unless a gap is filled later"),
+    flag("end_estimated", "the PBX died or was silent: the end is the last moment the call was seen alive"),
+    maybe_text("left_at", "where an unserved caller was: ringing, ivr, queue or closed"),
+    maybe_text("queue", "the first queue entered"),
+    maybe_text("agent", "the first agent who spoke with the customer, or who placed the call"),
+    maybe_text("device", "that agent's device, e.g. PJSIP/101"),
+    maybe_text("entry", "inbound: the number or extension that was dialled"),
+    time("started_at", "when the customer's first channel appeared"),
+    maybe_time("answered_at", "outbound: the pick-up; inbound: the first person, mailbox or conference"),
+    time("ended_at", "when the customer's last channel was gone"),
+    maybe_int("ring_ms", "from the dial to pick-up or end, in ms"),
+    maybe_int("wait_ms", "inbound: from arrival to a person (or the end); outbound: from pick-up to a person, in ms"),
+    maybe_int("talk_ms", "time in conversation with agents, without hold, in ms"),
+    maybe_int("hold_ms", "time on hold, in ms"),
+    maybe_int("up_ms", "time that the customer's leg was up, in ms"),
+    int("transfers", "completed transfers"),
+    maybe_text("consult_of", "the call that this internal call was a consultation of"),
+    maybe_text("joined_call_id", "the other customer's call that this one was joined with"),
+    text("sources", "which logs told of it: ami, cel, queue_log, comma-separated"),
+    int("version", "1, 2, …: a later one replaces the earlier"),
+    time("updated_at", "the PBX's clock when this version was made"),
+];
