@@ -12,9 +12,7 @@ use serde::{Deserialize, Serialize};
 use crate::time::Micros;
 
 /// Which log of a PBX an event comes from, or what kind of record it is.
-#[derive(
-    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, schemars::JsonSchema,
-)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Source {
     /// An AMI event: `headers`.
@@ -109,7 +107,14 @@ impl<'a> From<&'a str> for Text<'a> {
 
 impl Envelope<'_> {
     /// An envelope without a body, to be filled.
-    pub fn new<'a>(pbx: &'a str, source: Source, at: Micros, seen: Micros, journal: &'a str, offset: u64) -> Envelope<'a> {
+    pub fn new<'a>(
+        pbx: &'a str,
+        source: Source,
+        at: Micros,
+        seen: Micros,
+        journal: &'a str,
+        offset: u64,
+    ) -> Envelope<'a> {
         Envelope {
             v: 1,
             pbx: Cow::Borrowed(pbx),

@@ -18,7 +18,10 @@ pub(super) const COLUMNS: &[Column] = &[
     text("call_id", "`<pbx>/<uniqueid of the customer leg>`; internal calls: of the first channel"),
     maybe_text("linkedid", "Asterisk's Linkedid of the customer leg, a hint"),
     text("direction", "inbound, outbound or internal"),
-    maybe_text("campaign", "outbound: the list; inbound: the entry, i.e. the first queue, else the dialled number (DID)"),
+    maybe_text(
+        "campaign",
+        "outbound: the list; inbound: the entry, i.e. the first queue, else the dialled number (DID)",
+    ),
     maybe_text("contact", "the lead of the campaign that was dialled; null for calls dialled by hand"),
     maybe_text("number_raw", "the customer's number as the PBX had it: dialled for outbound, the caller's for inbound"),
     maybe_text("number_e164", "the same in E.164, where it could be understood; null when withheld"),

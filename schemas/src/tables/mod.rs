@@ -73,8 +73,15 @@ pub struct TableDef {
 pub const DAY: &str = "day";
 
 /// Every table, in the order of the data dictionary.
-pub const TABLES: &[&TableDef] =
-    &[&calls::TABLE, &attempts::TABLE, &legs::TABLE, &queue_visits::TABLE, &stories::TABLE, &rejects::TABLE, &inputs::TABLE];
+pub const TABLES: &[&TableDef] = &[
+    &calls::TABLE,
+    &attempts::TABLE,
+    &legs::TABLE,
+    &queue_visits::TABLE,
+    &stories::TABLE,
+    &rejects::TABLE,
+    &inputs::TABLE,
+];
 
 /// The table of that name.
 pub fn table(name: &str) -> Option<&'static TableDef> {
