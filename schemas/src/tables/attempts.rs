@@ -5,7 +5,7 @@
 use super::{TableDef, calls};
 
 /// One row per outbound dial.
-pub const TABLE: TableDef = TableDef {
+pub(super) const TABLE: TableDef = TableDef {
     name: "attempts",
     topic: "calltide.attempts",
     doc: "One row per outbound dial of one contact or by hand; a later attempt never overwrites it.",

@@ -3,7 +3,7 @@
 use super::{Column, TableDef, flag, int, maybe_int, maybe_text, maybe_time, text, time};
 
 /// One row per call.
-pub const TABLE: TableDef = TableDef {
+pub(super) const TABLE: TableDef = TableDef {
     name: "calls",
     topic: "calltide.calls",
     doc: "One row per closed call: one customer's conversation, from their first channel to their last hang-up.",

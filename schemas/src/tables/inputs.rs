@@ -3,7 +3,7 @@
 use super::{Column, TableDef, int, text, time};
 
 /// One row per raw event.
-pub const TABLE: TableDef = TableDef {
+pub(super) const TABLE: TableDef = TableDef {
     name: "inputs",
     topic: "calltide.events",
     doc: "Every raw event as it was collected, so that a rebuild outlives the log's retention.",

@@ -3,7 +3,7 @@
 use super::{Column, TableDef, int, maybe_int, maybe_text, maybe_time, text, time};
 
 /// One row per agent's part.
-pub const TABLE: TableDef = TableDef {
+pub(super) const TABLE: TableDef = TableDef {
     name: "legs",
     topic: "calltide.legs",
     doc: "One agent's or device's part in a call: offered, answered, held, ended.",

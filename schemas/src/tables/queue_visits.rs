@@ -3,7 +3,7 @@
 use super::{Column, TableDef, int, maybe_int, maybe_text, maybe_time, text, time};
 
 /// One row per entry into a queue.
-pub const TABLE: TableDef = TableDef {
+pub(super) const TABLE: TableDef = TableDef {
     name: "queue_visits",
     topic: "calltide.queue-visits",
     doc: "One entry of a caller into a queue and how it ended.",

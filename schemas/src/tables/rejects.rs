@@ -3,7 +3,7 @@
 use super::{Column, TableDef, int, maybe_text, text, time};
 
 /// One row per rejected record.
-pub const TABLE: TableDef = TableDef {
+pub(super) const TABLE: TableDef = TableDef {
     name: "rejects",
     topic: "calltide.rejects",
     doc: "What could not be read, or came too late to change anything, with its bytes and why.",

@@ -3,7 +3,7 @@
 use super::{Column, TableDef, int, text, time};
 
 /// One row per call.
-pub const TABLE: TableDef = TableDef {
+pub(super) const TABLE: TableDef = TableDef {
     name: "stories",
     topic: "calltide.stories",
     doc: "The event-by-event story of each call and what decided its status; shown by `calltide inspect`.",
