@@ -5,6 +5,7 @@
 
 pub mod envelope;
 pub mod lake;
+pub mod status;
 pub mod tables;
 pub mod time;
 pub mod topics;
