@@ -73,7 +73,7 @@ pub struct TableDef {
 pub const DAY: &str = "day";
 
 /// Every table, in the order of the data dictionary.
-pub(super) const TABLES: &[&TableDef] = &[
+pub const TABLES: &[&TableDef] = &[
     &calls::TABLE,
     &attempts::TABLE,
     &legs::TABLE,
