@@ -1,0 +1,197 @@
+//! Files are imported once, whole, in the order of time, however they are given and however often.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use calltide_ingest::import::{ImportError, ImportPlan, ImportSummary, import};
+use calltide_schemas::Micros;
+use calltide_schemas::envelope::Source;
+
+use crate::memory::MemoryLog;
+
+const SEEN: Micros = Micros(1_800_000_000_000_000);
+
+pub fn capture(version: &str, file: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/captures").join(version).join(file)
+}
+
+fn plan_of(version: &str) -> ImportPlan {
+    ImportPlan {
+        ami: vec![capture(version, "ami.raw")],
+        cel: vec![capture(version, "cel.csv")],
+        queue_log: vec![capture(version, "queue_log")],
+        ..ImportPlan::default()
+    }
+}
+
+fn run(log: &MemoryLog, plan: &ImportPlan) -> Result<ImportSummary, ImportError> {
+    import(log, plan, SEEN, &mut |_| {})
+}
+
+#[test]
+fn a_recorded_day_becomes_envelopes_in_the_order_of_time() {
+    for (version, pbx) in [("asterisk-22.10", "site-a"), ("asterisk-16.28", "site-b")] {
+        let log = MemoryLog::default();
+        let summary = run(&log, &plan_of(version)).unwrap();
+        let text = String::from_utf8_lossy(&fs::read(capture(version, "ami.raw")).unwrap()).into_owned();
+        let lines = |file| fs::read_to_string(capture(version, file)).unwrap().lines().count();
+        assert_eq!(summary.unreadable, 0, "{version}");
+        assert!(!summary.pbx.is_empty(), "{pbx}");
+        assert_eq!(log.count(Source::Ami), text.matches("\r\nEvent: ").count(), "{version}");
+        assert_eq!(log.count(Source::Cel), lines("cel.csv"), "{version}");
+        assert_eq!(log.count(Source::QueueLog), lines("queue_log"), "{version}");
+        assert_eq!(log.count(Source::ImportEnd), 1);
+        let mut latest = 0;
+        let mut seconds = Vec::new();
+        log.each(|envelope| {
+            assert!(envelope.at.0 > latest - 2_000_000, "local disorder only");
+            latest = latest.max(envelope.at.0);
+            if envelope.source == Source::Heartbeat {
+                seconds.push(envelope.at.0);
+            }
+        });
+        assert!(seconds.len() > 50 && seconds.is_sorted_by(|a, b| a < b));
+        let last = log.payloads().pop().unwrap();
+        for journal in &summary.journals {
+            assert!(last.contains(&format!("[\"journal\",\"{journal}\"]")), "{last}");
+        }
+    }
+}
+
+#[test]
+fn importing_twice_changes_nothing() {
+    let log = MemoryLog::default();
+    let first = run(&log, &plan_of("asterisk-22.10")).unwrap();
+    let records = log.records();
+    let second = run(&log, &plan_of("asterisk-22.10")).unwrap();
+    assert_eq!((second.appended, second.already_there), (0, first.appended));
+    let alone = ImportPlan { cel: Vec::new(), queue_log: Vec::new(), ..plan_of("asterisk-22.10") };
+    assert_eq!(run(&log, &alone).unwrap().appended, 0);
+    assert_eq!(log.records(), records);
+}
+
+#[test]
+fn an_interrupted_import_goes_on_where_the_log_ends() {
+    let whole = MemoryLog::default();
+    run(&whole, &plan_of("asterisk-22.10")).unwrap();
+    let expected = whole.records();
+    for kept in [0, 1, 2, 3, 7, 500, 1234, expected.len() - 2, expected.len() - 1] {
+        let log = MemoryLog::default();
+        calltide_eventlog::EventLog::append(&log, "calltide.events", 0, expected[..kept].to_vec()).unwrap();
+        run(&log, &plan_of("asterisk-22.10")).unwrap();
+        assert!(log.records() == expected, "interrupted after {kept} records");
+    }
+}
+
+#[test]
+fn a_failing_log_loses_and_doubles_nothing() {
+    let whole = MemoryLog::default();
+    run(&whole, &plan_of("asterisk-16.28")).unwrap();
+    let log = MemoryLog::default();
+    log.fail_after(Some(0));
+    assert!(matches!(run(&log, &plan_of("asterisk-16.28")), Err(ImportError::Log(_))));
+    log.fail_after(None);
+    run(&log, &plan_of("asterisk-16.28")).unwrap();
+    assert!(log.records() == whole.records());
+}
+
+#[test]
+fn a_file_that_grew_gives_what_is_new_in_it() {
+    let folder = tempfile::tempdir().unwrap();
+    for (name, source) in [("ami.raw", Source::Ami), ("cel.csv", Source::Cel), ("queue_log", Source::QueueLog)] {
+        let bytes = fs::read(capture("asterisk-22.10", name)).unwrap();
+        let path = folder.path().join(name);
+        let mut plan = ImportPlan { pbx: Some("p".into()), ..ImportPlan::default() };
+        match source {
+            Source::Ami => plan.ami.push(path.clone()),
+            Source::Cel => plan.cel.push(path.clone()),
+            _ => plan.queue_log.push(path.clone()),
+        }
+        let log = MemoryLog::default();
+        // Cut in the middle of a record each time.
+        for part in [bytes.len() / 3, bytes.len() / 2, bytes.len()] {
+            fs::write(&path, &bytes[..part]).unwrap();
+            run(&log, &plan).unwrap();
+        }
+        let once = MemoryLog::default();
+        run(&once, &plan).unwrap();
+        let bodies = |log: &MemoryLog| {
+            let mut bodies = Vec::new();
+            log.each(|envelope| {
+                if envelope.source == source {
+                    bodies.push((
+                        envelope.at,
+                        envelope.headers.iter().map(|h| h.1.as_str().to_owned()).collect::<Vec<_>>(),
+                    ));
+                }
+            });
+            bodies
+        };
+        assert_eq!(bodies(&log), bodies(&once), "{name}");
+        assert!(log.count(Source::Unreadable) <= 2, "only the torn ends");
+    }
+}
+
+#[test]
+fn mistakes_are_named() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = |name: &str, content: &str| {
+        let path = folder.path().join(name);
+        fs::write(&path, content).unwrap();
+        path
+    };
+    let check = |plan: ImportPlan, expected: &str| {
+        let log = MemoryLog::default();
+        let message = run(&log, &plan).unwrap_err().to_string();
+        assert!(message.contains(expected), "{message}");
+        assert!(log.records().is_empty());
+    };
+    let ami = |path: PathBuf| ImportPlan { ami: vec![path], ..ImportPlan::default() };
+    check(ImportPlan::default(), "no file");
+    check(ami(folder.path().join("absent")), "absent");
+    check(ami(folder.path().to_owned()), "is not a file");
+    check(ami(capture("asterisk-22.10", "cel.csv")), "doesn't look like an ami recording");
+    check(
+        ImportPlan { cel: vec![capture("asterisk-22.10", "queue_log")], ..ImportPlan::default() },
+        "doesn't look like a cel_custom file",
+    );
+    check(
+        ImportPlan { queue_log: vec![capture("asterisk-22.10", "cel.csv")], ..ImportPlan::default() },
+        "doesn't look like a queue_log",
+    );
+    check(ImportPlan { queue_log: vec![capture("asterisk-22.10", "queue_log")], ..ImportPlan::default() }, "--pbx");
+    check(ami(file("untimed", "Event: Hangup\r\nUniqueid: 1.1\r\n\r\n")), "timestampevents=yes");
+    check(ImportPlan { pbx: Some("a/b".into()), ..plan_of("asterisk-22.10") }, "can't be the name of a pbx");
+    let event = |name: &str| format!("Event: Hangup\r\nTimestamp: 1.5\r\nSystemName: {name}\r\n\r\n");
+    check(
+        ImportPlan { ami: vec![file("one", &event("one")), file("two", &event("two"))], ..ImportPlan::default() },
+        "different pbxs",
+    );
+}
+
+#[test]
+fn an_event_without_a_time_gets_the_latest_before_it_and_the_first_gets_the_next() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("ami");
+    let text = "Event: FullyBooted\r\n\r\nResponse: Success\r\n\r\nEvent: A\r\nTimestamp: 7.5\r\nSystemName: x\r\n\r\n\
+                Event: B\r\n\r\nEvent: C\r\nTimestamp: 7.25\r\n\r\nEvent: Torn\r\nTimest";
+    fs::write(&path, text).unwrap();
+    let log = MemoryLog::default();
+    let summary = run(&log, &ImportPlan { ami: vec![path], keep_open: true, ..ImportPlan::default() }).unwrap();
+    assert_eq!((summary.responses, summary.unreadable), (1, 1));
+    let mut seen = Vec::new();
+    log.each(|envelope| {
+        seen.push(format!("{} {} {}", envelope.source.name(), envelope.at.0, envelope.header("Event").unwrap_or("-")));
+        assert_eq!(envelope.keep_open, envelope.source == Source::ImportEnd);
+    });
+    let expected = [
+        "heartbeat 7000000 -",
+        "ami 7500000 FullyBooted",
+        "ami 7500000 A",
+        "ami 7500000 B",
+        "ami 7250000 C",
+        "unreadable 7250000 -",
+        "import_end 7500000 -",
+    ];
+    assert_eq!(seen, expected);
+}

@@ -1,0 +1,95 @@
+//! A log in memory, with the promises of the real one that collectors rely on, and a switch that makes it fail.
+
+use std::collections::BTreeMap;
+use std::sync::Mutex;
+use std::time::Duration;
+
+use calltide_eventlog::{Batch, EventLog, LogError, Offset, Partition, Record, Result, TopicSpec, Worker};
+use calltide_schemas::envelope::{Envelope, Source};
+
+#[derive(Default)]
+pub struct MemoryLog {
+    records: Mutex<Vec<Record>>,
+    /// Appends that still succeed, if limited.
+    allowed: Mutex<Option<usize>>,
+}
+
+impl MemoryLog {
+    /// From now on this many appends succeed, then all fail.
+    pub fn fail_after(&self, appends: Option<usize>) {
+        *self.allowed.lock().unwrap() = appends;
+    }
+
+    pub fn records(&self) -> Vec<Record> {
+        self.records.lock().unwrap().clone()
+    }
+
+    pub fn payloads(&self) -> Vec<String> {
+        self.records().into_iter().map(|record| String::from_utf8(record.payload.unwrap()).unwrap()).collect()
+    }
+
+    pub fn count(&self, source: Source) -> usize {
+        self.records().iter().filter(|record| record.kind == source.name()).count()
+    }
+
+    /// Gives each envelope to `each`, after checking that record and envelope agree.
+    pub fn each(&self, mut each: impl FnMut(&Envelope<'_>)) {
+        for record in self.records() {
+            let payload = record.payload.unwrap();
+            let envelope: Envelope<'_> = serde_json::from_slice(&payload).unwrap();
+            assert_eq!(record.key, envelope.pbx.as_bytes());
+            assert_eq!(record.at, envelope.at.0);
+            assert_eq!(record.kind, envelope.source.name());
+            assert_eq!(record.id, format!("{}:{}", envelope.journal, envelope.offset));
+            assert_eq!(record.journal, Some((envelope.journal.to_string(), envelope.offset)));
+            assert_eq!(serde_json::to_vec(&envelope).unwrap(), payload, "as serde writes it");
+            each(&envelope);
+        }
+    }
+}
+
+impl EventLog for MemoryLog {
+    fn topics(&self) -> Vec<TopicSpec> {
+        Vec::new()
+    }
+
+    fn append(&self, topic: &str, partition: Partition, mut records: Vec<Record>) -> Result<Offset> {
+        assert_eq!((topic, partition), ("calltide.events", 0));
+        if let Some(allowed) = self.allowed.lock().unwrap().as_mut() {
+            if *allowed == 0 {
+                return Err(LogError::Stopped { reason: "as the test wants".into() });
+            }
+            *allowed -= 1;
+        }
+        let mut kept = self.records.lock().unwrap();
+        let first = kept.len();
+        kept.append(&mut records);
+        Ok(first as Offset)
+    }
+
+    fn read(&self, _: &str, _: Partition, from: Offset, _: usize) -> Result<Batch> {
+        Ok(Batch { next: from, ..Batch::default() })
+    }
+
+    fn bounds(&self, _: &str, _: Partition) -> Result<(Offset, Offset)> {
+        Ok((0, self.records.lock().unwrap().len() as Offset))
+    }
+
+    fn journals(&self, prefix: &str) -> Result<Vec<(String, u64)>> {
+        let mut journals = BTreeMap::new();
+        for record in self.records.lock().unwrap().iter() {
+            let (journal, offset) = record.journal.clone().unwrap();
+            let highest = journals.entry(journal).or_insert(0);
+            *highest = offset.max(*highest);
+        }
+        Ok(journals.into_iter().filter(|(journal, _)| journal.starts_with(prefix)).collect())
+    }
+
+    fn wait(&self, seen: u64, _: Duration) -> u64 {
+        seen
+    }
+
+    fn worker(&self, _: &str, topic: &str) -> Result<Box<dyn Worker>> {
+        Err(LogError::UnknownTopic { topic: topic.to_owned() })
+    }
+}

@@ -1,0 +1,10 @@
+//! Behaviour of the collectors against recorded files and a played-back Asterisk, over a log in memory.
+//!
+//! One binary; each file of `cases` is about one thing.
+
+#![expect(clippy::unwrap_used, reason = "tests")]
+
+#[path = "cases/import.rs"]
+mod import;
+#[path = "cases/memory.rs"]
+mod memory;
