@@ -5,6 +5,7 @@
 //! fits beside it (one transactional producer and one consumer group member behind each [`Worker`]).
 //! Start with [`EventLog::append`], [`EventLog::read`] and [`Worker`].
 
+pub mod embedded;
 mod record;
 mod topic;
 
@@ -22,6 +23,7 @@ pub type Partition = u32;
 
 /// What can go wrong with the log. Damage is data for the reader ([`Batch::damaged`]), not an error here.
 #[derive(Debug, thiserror::Error)]
+#[expect(missing_docs, reason = "the messages say what the fields are")]
 pub enum LogError {
     /// Another process holds the writer's lock.
     #[error("the log in {dir} is open for writing in another process{}", holder(*.pid))]
@@ -45,6 +47,9 @@ pub enum LogError {
     /// The disk is full: nothing of this write is kept, everything acknowledged before is.
     #[error("no space left on the log's disk, in {dir}")]
     DiskFull { dir: String },
+    /// What a worker needs to go on was damaged on disk: its state must be derived again from its input.
+    #[error("damaged on disk: {what}")]
+    Damaged { what: String },
     /// The operating system's word, with what was being done.
     #[error("{what}")]
     Io {
@@ -95,11 +100,26 @@ pub trait EventLog: Send + Sync {
 #[derive(Debug)]
 pub enum Polled {
     /// A partition is now this worker's. Its state is complete: (key, value) pairs, each key once, in the order of keys.
-    Assigned { partition: Partition, next: Offset, state: Vec<(Vec<u8>, Vec<u8>)> },
+    Assigned {
+        /// Which one.
+        partition: Partition,
+        /// The input offset at which the work goes on.
+        next: Offset,
+        /// Key and value of each entry.
+        state: Vec<(Vec<u8>, Vec<u8>)>,
+    },
     /// A partition is gone: its state must be dropped, nothing of it may be committed.
-    Revoked { partition: Partition },
+    Revoked {
+        /// Which one.
+        partition: Partition,
+    },
     /// Records to process. Empty when the timeout passed without any.
-    Batch { partition: Partition, batch: Batch },
+    Batch {
+        /// Where they come from.
+        partition: Partition,
+        /// The records, and where to read on.
+        batch: Batch,
+    },
 }
 
 /// One member of a group: it alone derives from the partitions assigned to it.

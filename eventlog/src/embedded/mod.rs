@@ -1,0 +1,318 @@
+//! The log in files on one machine: one writing process, any number of reading ones.
+//!
+//! A sequence of segment files holds everything. A frame is one append or one worker's commit and valid as a whole or not
+//! at all; what was acknowledged was synced. Nothing is deleted yet except by [`EmbeddedLog::retain`]. What is damaged on
+//! disk is reported with the offsets it hit. Must not know what records mean. Read on in `frame`, `writer`, `recover`.
+
+mod codec;
+mod disk;
+mod follow;
+mod frame;
+mod layout;
+mod read;
+mod recover;
+mod retain;
+mod scan;
+mod segment;
+mod state;
+mod synced;
+mod verify;
+mod view;
+mod worker;
+mod writer;
+
+pub use verify::{Damage, Lost, verify};
+
+use std::{
+    fs::{self, File, OpenOptions, TryLockError},
+    io::{self, Read, Write},
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::Duration,
+};
+
+use crate::{Batch, EventLog, LogError, Offset, Output, Partition, Record, Result, TopicSpec, Worker};
+use codec::Packed;
+use follow::Follower;
+use layout::{Carries, Layout, Stream};
+use synced::SyncedFile;
+use view::Core;
+use writer::{Epochs, Job, Writer, WriterThread};
+
+/// How the embedded log writes.
+#[derive(Debug, Clone, Copy)]
+pub struct EmbeddedOptions {
+    /// A segment file is closed when it is at least this long, in bytes; at most 1 GiB is used.
+    pub segment_bytes: u64,
+}
+
+impl Default for EmbeddedOptions {
+    fn default() -> Self {
+        // Small enough that opening reads through one in well under a second, large enough that a year makes few files.
+        Self { segment_bytes: 64 << 20 }
+    }
+}
+
+/// Positions within a segment are 32 bits wide, so a segment and one frame after its limit must stay below 4 GiB.
+const SEGMENT_BYTES_MAX: u64 = 1 << 30;
+/// The largest append or commit, in bytes before compression.
+const FRAME_BYTES_MAX: usize = 1 << 30;
+
+/// See the module. Dropping it writes out what is under way and closes the log, once its workers are dropped too.
+#[derive(Debug)]
+pub struct EmbeddedLog {
+    inner: Arc<Inner>,
+}
+
+/// What the log and its workers share. The writer comes first: it ends before the lock is given back.
+#[derive(Debug)]
+struct Inner {
+    mode: Mode,
+    core: Arc<Core>,
+    epochs: Arc<Epochs>,
+}
+
+#[derive(Debug)]
+enum Mode {
+    Writing { writer: Writer, _lock: File },
+    Reading(Follower),
+}
+
+fn failed(what: &str, source: io::Error) -> LogError {
+    LogError::Io { what: what.to_owned(), source }
+}
+
+impl EmbeddedLog {
+    /// Opens the log in `dir` for writing, creating it and those of `topics` that it does not have.
+    ///
+    /// # Errors
+    /// [`LogError::Locked`] while another process writes; [`LogError::DiskFull`] only when something new must be created.
+    pub fn open(dir: &Path, topics: &[TopicSpec], options: EmbeddedOptions) -> Result<Self> {
+        fs::create_dir_all(dir).map_err(|e| disk::write_error(dir, "create the log's directory", e))?;
+        let lock = lock(dir)?;
+        let stored = Layout::load(dir);
+        if stored.is_none() && Layout::exists(dir) && !segment::list(dir).unwrap_or_default().is_empty() {
+            return Err(LogError::Damaged { what: format!("the list of topics in {}, in both copies", dir.display()) });
+        }
+        let layout = stored.clone().unwrap_or_default().with_topics(topics)?;
+        if stored.as_ref() != Some(&layout) || !Layout::damaged(dir).is_empty() {
+            let written = layout.store(dir);
+            // Mending a copy may wait until there is space; creating something may not.
+            if stored.as_ref() != Some(&layout) {
+                written?;
+            }
+        }
+        let publishing = |e| disk::write_error(dir, "publish the log's end", e);
+        let mut synced = SyncedFile::create(dir).map_err(publishing)?;
+        let last = synced.read().map_err(publishing)?;
+        synced.resume(last.as_ref());
+        let mut recovered = recover::recover(dir, layout, last.as_ref())?;
+        for (_, covers) in state::snapshots(dir).map_err(|e| failed("list the state snapshots", e))? {
+            let standing = &mut recovered.view.standing;
+            if let Some(covers) = covers.filter(|covers| covers.commits > standing.next(covers.slot)) {
+                standing.set_next(covers.slot, covers.commits);
+                standing.set_progress(covers.slot, covers.next);
+            }
+        }
+        let view = &recovered.view;
+        if let Err(error) = synced.publish(view.active_number(), view.position, &view.standing) {
+            tracing::warn!(%error, "the end of the log could not be published to readers");
+        }
+        let core = Arc::new(Core::new(dir.to_owned(), recovered.view));
+        let epochs = Arc::new(Epochs::default());
+        let thread = WriterThread {
+            core: Arc::clone(&core),
+            epochs: Arc::clone(&epochs),
+            synced,
+            segment_bytes: options.segment_bytes.min(SEGMENT_BYTES_MAX),
+            roll: recovered.roll,
+            number_next: recovered.number_next,
+            stopped: None,
+        };
+        let writer = Writer::start(thread).map_err(|e| failed("start the log's writing thread", e))?;
+        let inner = Inner { mode: Mode::Writing { writer, _lock: lock }, core, epochs };
+        Ok(Self { inner: Arc::new(inner) })
+    }
+
+    /// Opens the log in `dir` for reading, beside the process that writes, if any. Writes nothing.
+    ///
+    /// # Errors
+    /// [`LogError::Missing`] if no log was ever opened there for writing.
+    pub fn open_reader(dir: &Path) -> Result<Self> {
+        let (follower, view) = Follower::open(dir)?;
+        let core = Arc::new(Core::new(dir.to_owned(), view));
+        Ok(Self { inner: Arc::new(Inner { mode: Mode::Reading(follower), core, epochs: Arc::default() }) })
+    }
+
+    /// Deletes the oldest segments that nobody needs any more; returns how many. A segment goes only if all of this holds:
+    /// its youngest record is older than `before` (microseconds since 1970), it holds no record of a compacted topic and
+    /// none of a topic that is kept for ever, none at or after `protect(topic, partition)`, every group has passed its
+    /// input, and the state changes in it are covered by snapshots.
+    ///
+    /// # Errors
+    /// [`LogError::ReadOnly`] on a reader, [`LogError::Io`] if a file cannot be read or deleted.
+    pub fn retain(&self, before: i64, protect: impl Fn(&str, Partition) -> Offset) -> Result<usize> {
+        self.inner.writer()?;
+        retain::retain(&self.inner.core, before, protect)
+    }
+}
+
+/// Takes the writer's lock; the file holds the process id for the message of whoever comes second.
+fn lock(dir: &Path) -> Result<File> {
+    let path = dir.join("lock");
+    let locking = |e| disk::write_error(dir, "lock the log", e);
+    let mut file =
+        OpenOptions::new().read(true).write(true).create(true).truncate(false).open(path).map_err(locking)?;
+    match file.try_lock() {
+        Ok(()) => {}
+        Err(TryLockError::WouldBlock) => {
+            let mut pid = String::new();
+            // The id is a courtesy: the lock is what counts.
+            drop(file.read_to_string(&mut pid));
+            return Err(LogError::Locked { dir: dir.display().to_string(), pid: pid.trim().parse().ok() });
+        }
+        Err(TryLockError::Error(e)) => return Err(failed("lock the log", e)),
+    }
+    // On a full disk the id may be missing; the lock holds all the same.
+    drop(file.set_len(0).and_then(|()| file.write_all(format!("{}\n", std::process::id()).as_bytes())));
+    Ok(file)
+}
+
+impl Inner {
+    fn writer(&self) -> Result<&Writer> {
+        match &self.mode {
+            Mode::Writing { writer, .. } => Ok(writer),
+            Mode::Reading(_) => Err(LogError::ReadOnly { dir: self.core.dir.display().to_string() }),
+        }
+    }
+
+    /// In a reading process: catches up with the writer.
+    fn follow(&self) -> Result<()> {
+        match &self.mode {
+            Mode::Writing { .. } => Ok(()),
+            Mode::Reading(follower) => follower.follow(&self.core),
+        }
+    }
+
+    fn slot(&self, topic: &str, partition: Partition) -> Result<u32> {
+        self.core.view.read().layout.topic_slot(topic, partition)
+    }
+
+    fn write(&self, job: Job) -> Result<Offset> {
+        let writer = self.writer()?;
+        let raw: usize = job.sections.iter().map(|(_, _, packed)| packed.raw_len).sum();
+        if raw > FRAME_BYTES_MAX {
+            let reason = format!("{raw} bytes at once, at most {FRAME_BYTES_MAX} are possible");
+            return Err(failed("write to the log", io::Error::new(io::ErrorKind::InvalidInput, reason)));
+        }
+        writer.write(job)
+    }
+
+    /// Waits until everything that was given to the writer is written.
+    fn drain(&self) -> Result<()> {
+        match &self.mode {
+            Mode::Writing { writer, .. } => writer.write(Job::default()).map(drop),
+            Mode::Reading(follower) => follower.follow(&self.core),
+        }
+    }
+
+    /// The slot of a group's partition 0 and its partitions; the writer adds a group that is new.
+    fn group(&self, group: &str, topic: &str) -> Result<(u32, Partition)> {
+        self.follow()?;
+        let mut view = self.core.view.write();
+        view.layout.topic_slot(topic, 0)?;
+        let partitions = view.layout.topics().iter().find(|spec| spec.name == topic).map_or(0, |spec| spec.partitions);
+        if let Some(slot) = view.layout.group_slot(group, topic) {
+            return Ok((slot, partitions));
+        }
+        self.writer()?;
+        let mut layout = view.layout.clone();
+        let carries = Carries::ChangesOf { topic: topic.to_owned() };
+        layout.streams.push(Stream { name: group.to_owned(), partitions, carries });
+        layout.store(&self.core.dir)?;
+        let slot = u32::try_from(view.layout.slot_count()).unwrap_or(u32::MAX);
+        view.layout = layout;
+        Ok((slot, partitions))
+    }
+
+    /// Adds a section per topic and partition, in the order in which they first occur.
+    fn add_outputs(&self, job: &mut Job, outputs: &[Output]) -> Result<()> {
+        let mut parts: Vec<(u32, Vec<&Record>)> = Vec::new();
+        for output in outputs {
+            let slot = self.slot(&output.topic, output.partition)?;
+            match parts.iter_mut().find(|(known, _)| *known == slot) {
+                Some((_, records)) => records.push(&output.record),
+                None => parts.push((slot, vec![&output.record])),
+            }
+        }
+        for (slot, records) in parts {
+            add_section(job, slot, &records);
+        }
+        Ok(())
+    }
+}
+
+fn add_section(job: &mut Job, slot: u32, records: &[&Record]) {
+    let mut raw = Vec::new();
+    for record in records {
+        codec::put_record(&mut raw, record);
+        job.newest_at = job.newest_at.max(record.at);
+        if let Some((journal, offset)) = &record.journal {
+            match job.journals.iter_mut().find(|(known, _)| known == journal) {
+                Some((_, highest)) => *highest = (*highest).max(*offset),
+                None => job.journals.push((journal.clone(), *offset)),
+            }
+        }
+    }
+    let packed: Packed = codec::pack(raw);
+    job.sections.push((slot, u32::try_from(records.len()).unwrap_or(u32::MAX), packed));
+}
+
+impl EventLog for EmbeddedLog {
+    fn topics(&self) -> Vec<TopicSpec> {
+        self.inner.topics()
+    }
+
+    fn append(&self, topic: &str, partition: Partition, records: Vec<Record>) -> Result<Offset> {
+        self.inner.writer()?;
+        let slot = self.inner.slot(topic, partition)?;
+        if records.is_empty() {
+            return Ok(self.inner.core.view.read().standing.next(slot));
+        }
+        let mut job = Job::default();
+        add_section(&mut job, slot, &records.iter().collect::<Vec<_>>());
+        self.inner.write(job)
+    }
+
+    fn read(&self, topic: &str, partition: Partition, from: Offset, bytes_max: usize) -> Result<Batch> {
+        self.inner.read(topic, partition, from, bytes_max)
+    }
+
+    fn bounds(&self, topic: &str, partition: Partition) -> Result<(Offset, Offset)> {
+        self.inner.follow()?;
+        let slot = self.inner.slot(topic, partition)?;
+        let view = self.inner.core.view.read();
+        Ok((view.first_kept(slot), view.standing.next(slot)))
+    }
+
+    fn journals(&self, prefix: &str) -> Result<Vec<(String, u64)>> {
+        self.inner.follow()?;
+        let view = self.inner.core.view.read();
+        let from = view.standing.journals.range(prefix.to_owned()..);
+        let matching = from.take_while(|(journal, _)| journal.starts_with(prefix));
+        Ok(matching.map(|(journal, offset)| (journal.clone(), *offset)).collect())
+    }
+
+    fn wait(&self, seen: u64, timeout: Duration) -> u64 {
+        self.inner.wait(seen, timeout)
+    }
+
+    fn worker(&self, group: &str, topic: &str) -> Result<Box<dyn Worker>> {
+        Ok(Box::new(worker::EmbeddedWorker::join(Arc::clone(&self.inner), group, topic)?))
+    }
+}
+
+/// Where a log is, for those who open it for reading only.
+fn missing(dir: &Path) -> LogError {
+    LogError::Missing { dir: PathBuf::from(dir).display().to_string() }
+}

@@ -1,0 +1,269 @@
+//! What of the log can be read at this moment, and the reading of it: the same for the writing process and for others.
+//!
+//! The writer moves the view on after each fdatasync; a reading process moves its own by following the published end
+//! (`follow`). Whatever offset below the end no whole section holds is reported as lost. Must not know how records are made.
+
+use std::{
+    collections::VecDeque,
+    fs::{self, File},
+    io,
+    path::PathBuf,
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use parking_lot::{Condvar, Mutex, RwLock};
+
+use super::{
+    codec, disk, failed,
+    layout::Layout,
+    scan::{Found, Scan},
+    segment::{self, Entry, Index, Standing},
+};
+use crate::{Offset, Result};
+
+/// Sealed segments whose file and index are kept at hand; a 64 MB segment of tiny frames has an index of some 5 MB.
+const SEALED_KEPT: usize = 16;
+/// Index entries taken at once, so that the lock is not held for each.
+const ENTRIES_AT_ONCE: usize = 64;
+
+/// One segment file.
+#[derive(Debug, Clone)]
+pub(super) struct Segment {
+    pub(super) number: u64,
+    /// Where each slot stood at its begin.
+    pub(super) base: Arc<Vec<Offset>>,
+}
+
+impl Segment {
+    pub(super) fn new(number: u64, standing: &Standing) -> Self {
+        Self { number, base: Arc::new((0..standing.slots()).map(|slot| standing.next(slot)).collect()) }
+    }
+
+    pub(super) fn base(&self, slot: u32) -> Offset {
+        self.base.get(slot as usize).copied().unwrap_or(0)
+    }
+}
+
+/// What can be read now.
+#[derive(Debug)]
+pub(super) struct View {
+    pub(super) layout: Layout,
+    /// All segments, oldest first; the last one is being written.
+    pub(super) segments: Vec<Segment>,
+    pub(super) active: Arc<File>,
+    pub(super) index: Index,
+    /// The end of what is synced: the last segment's length, and where everything stands there.
+    pub(super) position: u64,
+    pub(super) standing: Standing,
+}
+
+impl View {
+    pub(super) fn active_number(&self) -> u64 {
+        self.segments.last().map_or(0, |segment| segment.number)
+    }
+
+    pub(super) fn first_kept(&self, slot: u32) -> Offset {
+        self.segments.first().map_or(0, |segment| segment.base(slot))
+    }
+
+    /// Goes on in a new, empty segment.
+    pub(super) fn roll(&mut self, number: u64, file: Arc<File>, position: u64) {
+        self.segments.push(Segment::new(number, &self.standing));
+        self.active = file;
+        self.index = Index::default();
+        self.position = position;
+    }
+
+    /// Takes in what frames lie between the view's position and `limit`.
+    pub(super) fn scan_to(&mut self, limit: u64) -> io::Result<()> {
+        let file = Arc::clone(&self.active);
+        for found in Scan::new(&file, self.position, limit, self.standing.sequence) {
+            if let Found::Frame { position, header, meta } = found? {
+                self.index.add(position, &header, &meta);
+                self.standing.apply(header.sequence, &meta);
+            }
+        }
+        self.position = limit;
+        Ok(())
+    }
+}
+
+/// A sealed segment at hand.
+#[derive(Debug)]
+pub(super) struct Sealed {
+    number: u64,
+    pub(super) file: Arc<File>,
+    pub(super) index: Index,
+}
+
+/// The readable side of an open log.
+#[derive(Debug)]
+pub(super) struct Core {
+    pub(super) dir: PathBuf,
+    pub(super) view: RwLock<View>,
+    sealed: Mutex<VecDeque<Arc<Sealed>>>,
+    moment: Mutex<u64>,
+    moved: Condvar,
+}
+
+/// One step through a slot.
+#[derive(Debug)]
+pub(super) enum Piece {
+    /// The unpacked bytes of a section.
+    Whole { entry: Entry, raw: Vec<u8> },
+    /// Offsets `[from, to)` that no readable frame holds.
+    Lost { from: Offset, to: Offset },
+}
+
+impl Core {
+    pub(super) fn new(dir: PathBuf, view: View) -> Self {
+        let moment = Mutex::new(view.standing.sequence);
+        Self { dir, view: RwLock::new(view), sealed: Mutex::default(), moment, moved: Condvar::new() }
+    }
+
+    /// Walks through a slot from `from` to the present end.
+    pub(super) fn pieces(&self, slot: u32, from: Offset) -> Pieces<'_> {
+        Pieces { core: self, slot, at: from, waiting: VecDeque::new() }
+    }
+
+    /// Tells sleepers that the view has moved.
+    pub(super) fn announce(&self) {
+        *self.moment.lock() = self.view.read().standing.sequence;
+        self.moved.notify_all();
+    }
+
+    pub(super) fn wait(&self, seen: u64, timeout: Duration) -> u64 {
+        let until = Instant::now() + timeout;
+        let mut moment = self.moment.lock();
+        while *moment == seen && !self.moved.wait_until(&mut moment, until).timed_out() {}
+        *moment
+    }
+
+    /// A sealed segment's file and index, from memory, from the file beside it, or by reading through it.
+    pub(super) fn sealed(&self, number: u64) -> io::Result<Arc<Sealed>> {
+        let mut kept = self.sealed.lock();
+        let found = kept.iter().position(|sealed| sealed.number == number).and_then(|at| kept.remove(at));
+        let sealed = match found {
+            Some(sealed) => sealed,
+            None => Arc::new(self.load_sealed(number)?),
+        };
+        kept.push_front(Arc::clone(&sealed));
+        kept.truncate(SEALED_KEPT);
+        Ok(sealed)
+    }
+
+    fn load_sealed(&self, number: u64) -> io::Result<Sealed> {
+        let file = Arc::new(File::open(segment::path(&self.dir, number))?);
+        let beside = fs::read(self.dir.join(segment::index_name(number)));
+        let index = match beside.ok().and_then(|bytes| Index::decode(&bytes)) {
+            Some(index) => index,
+            None => scan_index(&file)?,
+        };
+        Ok(Sealed { number, file, index })
+    }
+}
+
+/// Builds a segment's index by reading through it.
+pub(super) fn scan_index(file: &File) -> io::Result<Index> {
+    let start = segment::read_head(file)?.map_or(0, |(_, start)| start);
+    let mut index = Index::default();
+    for found in Scan::new(file, start, file.metadata()?.len(), 0) {
+        if let Found::Frame { position, header, meta } = found? {
+            index.add(position, &header, &meta);
+        }
+    }
+    Ok(index)
+}
+
+/// What is to be read next: a section of a file, or nothing where something should be.
+#[derive(Debug)]
+enum Place {
+    Section(Arc<File>, Entry),
+    Nothing { from: Offset, to: Offset },
+}
+
+/// Walks through a slot.
+#[derive(Debug)]
+pub(super) struct Pieces<'a> {
+    core: &'a Core,
+    slot: u32,
+    at: Offset,
+    waiting: VecDeque<Place>,
+}
+
+impl Pieces<'_> {
+    /// The next section or hole; `None` at the end.
+    pub(super) fn next(&mut self) -> Result<Option<Piece>> {
+        if self.waiting.is_empty() {
+            self.locate()?;
+        }
+        match self.waiting.pop_front() {
+            None => Ok(None),
+            Some(Place::Nothing { from, to }) => Ok(Some(Piece::Lost { from, to })),
+            Some(Place::Section(file, entry)) => {
+                let raw = read_section(&file, &entry).map_err(|e| failed("read a segment", e))?;
+                let lost = Piece::Lost { from: entry.first, to: entry.end() };
+                Ok(Some(raw.map_or(lost, |raw| Piece::Whole { entry, raw })))
+            }
+        }
+    }
+
+    /// Finds the next places, all within one segment.
+    fn locate(&mut self) -> Result<()> {
+        let view = self.core.view.read();
+        let after = view.segments.partition_point(|segment| segment.base(self.slot) <= self.at);
+        let (Some(segment), true) = (view.segments.get(after.max(1) - 1), self.at < view.standing.next(self.slot))
+        else {
+            return Ok(());
+        };
+        self.at = self.at.max(segment.base(self.slot));
+        if let Some(next) = view.segments.get(after.max(1)) {
+            let (number, end) = (segment.number, next.base(self.slot));
+            drop(view);
+            match self.core.sealed(number) {
+                Ok(sealed) => self.take(&sealed.file, &sealed.index, end),
+                Err(e) if e.kind() == io::ErrorKind::NotFound => self.lose_to(end),
+                Err(e) => return Err(failed("open a segment", e)),
+            }
+        } else {
+            self.take(&view.active, &view.index, view.standing.next(self.slot));
+        }
+        Ok(())
+    }
+
+    fn take(&mut self, file: &Arc<File>, index: &Index, end: Offset) {
+        for entry in index.from(self.slot, self.at).iter().take(ENTRIES_AT_ONCE) {
+            self.lose_to(entry.first.min(end));
+            if entry.first >= end {
+                return;
+            }
+            self.waiting.push_back(Place::Section(Arc::clone(file), *entry));
+            self.at = entry.end();
+        }
+        if self.waiting.is_empty() {
+            self.lose_to(end);
+        }
+    }
+
+    fn lose_to(&mut self, to: Offset) {
+        if self.at < to {
+            self.waiting.push_back(Place::Nothing { from: self.at, to });
+            self.at = to;
+        }
+    }
+}
+
+/// A section's unpacked bytes. `None` if it is not what was written, or if the disk cannot read it any more.
+fn read_section(file: &File, entry: &Entry) -> io::Result<Option<Vec<u8>>> {
+    /// What Linux says of a sector that cannot be read.
+    const EIO: i32 = 5;
+    let stored = match disk::read_up_to(file, u64::from(entry.position), entry.stored_len as usize) {
+        Err(e) if e.raw_os_error() == Some(EIO) => return Ok(None),
+        read => read?,
+    };
+    if stored.len() != entry.stored_len as usize || crc32c::crc32c(&stored) != entry.crc {
+        return Ok(None);
+    }
+    Ok(codec::unpack(stored, entry.raw_len as usize))
+}
