@@ -29,9 +29,9 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         let appending = (0..threads).map(|thread| {
             let (log, batches) = (&log, &batches);
             scope.spawn(move || {
-                (thread..records / BATCH).step_by(threads).try_for_each(|batch| {
-                    log.append(TOPIC, 0, batches[batch % batches.len()].clone()).map(drop)
-                })
+                (thread..records / BATCH)
+                    .step_by(threads)
+                    .try_for_each(|batch| log.append(TOPIC, 0, batches[batch % batches.len()].clone()).map(drop))
             })
         });
         for thread in appending.collect::<Vec<_>>() {

@@ -46,6 +46,7 @@ impl Follower {
     /// Takes in what was published since the last time.
     pub(super) fn follow(&self, core: &Core) -> Result<()> {
         let reading = |e| failed("follow the log", e);
+        core.forget_deleted();
         let Some(last) = self.synced.read().map_err(reading)? else { return Ok(()) };
         let is_new = |view: &View| (last.segment, last.position) > (view.active_number(), view.position);
         if !is_new(&core.view.read()) {
@@ -59,8 +60,8 @@ impl Follower {
                 view.active.metadata().map_err(reading)?.len()
             };
             view.scan_to(limit).map_err(reading)?;
-            if view.active_number() < last.segment {
-                go_on(core, &mut view).map_err(reading)?;
+            if view.active_number() < last.segment && !go_on(core, &mut view).map_err(reading)? {
+                break;
             }
         }
         if last.next.len() > view.layout.slot_count()
@@ -87,11 +88,11 @@ impl Follower {
     }
 }
 
-/// Steps into the next segment there is.
-fn go_on(core: &Core, view: &mut View) -> io::Result<()> {
+/// Steps into the next segment, if there is one.
+fn go_on(core: &Core, view: &mut View) -> io::Result<bool> {
     let present = view.active_number();
     let next = segment::list(&core.dir)?.into_iter().find(|number| *number > present);
-    let number = next.ok_or(io::ErrorKind::NotFound)?;
+    let Some(number) = next else { return Ok(false) };
     let file = File::open(segment::path(&core.dir, number))?;
     let head = segment::read_head(&file)?;
     let start = head.as_ref().map_or(0, |(_, start)| *start);
@@ -99,5 +100,5 @@ fn go_on(core: &Core, view: &mut View) -> io::Result<()> {
         view.standing = standing;
     }
     view.roll(number, Arc::new(file), start);
-    Ok(())
+    Ok(true)
 }

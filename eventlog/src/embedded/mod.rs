@@ -44,12 +44,15 @@ use writer::{Epochs, Job, Writer, WriterThread};
 pub struct EmbeddedOptions {
     /// A segment file is closed when it is at least this long, in bytes; at most 1 GiB is used.
     pub segment_bytes: u64,
+    /// A snapshot of a worker's state is made when the changes since the last one have at least so many bytes.
+    pub snapshot_bytes: u64,
 }
 
 impl Default for EmbeddedOptions {
     fn default() -> Self {
         // Small enough that opening reads through one in well under a second, large enough that a year makes few files.
-        Self { segment_bytes: 64 << 20 }
+        // Restoring a worker reads at most about as many bytes of changes, well under a second.
+        Self { segment_bytes: 64 << 20, snapshot_bytes: 64 << 20 }
     }
 }
 
@@ -70,6 +73,7 @@ struct Inner {
     mode: Mode,
     core: Arc<Core>,
     epochs: Arc<Epochs>,
+    snapshot_bytes: u64,
 }
 
 #[derive(Debug)]
@@ -130,7 +134,8 @@ impl EmbeddedLog {
             stopped: None,
         };
         let writer = Writer::start(thread).map_err(|e| failed("start the log's writing thread", e))?;
-        let inner = Inner { mode: Mode::Writing { writer, _lock: lock }, core, epochs };
+        let inner =
+            Inner { mode: Mode::Writing { writer, _lock: lock }, core, epochs, snapshot_bytes: options.snapshot_bytes };
         Ok(Self { inner: Arc::new(inner) })
     }
 
@@ -141,7 +146,8 @@ impl EmbeddedLog {
     pub fn open_reader(dir: &Path) -> Result<Self> {
         let (follower, view) = Follower::open(dir)?;
         let core = Arc::new(Core::new(dir.to_owned(), view));
-        Ok(Self { inner: Arc::new(Inner { mode: Mode::Reading(follower), core, epochs: Arc::default() }) })
+        let inner = Inner { mode: Mode::Reading(follower), core, epochs: Arc::default(), snapshot_bytes: u64::MAX };
+        Ok(Self { inner: Arc::new(inner) })
     }
 
     /// Deletes the oldest segments that nobody needs any more; returns how many. A segment goes only if all of this holds:

@@ -22,9 +22,7 @@ use crate::{Change, LogError, Offset, Result};
 const MAGIC: [u8; 8] = *b"CTSTA\xff\xfe1";
 /// Entries are packed and checksummed together up to this size.
 const BLOCK_BYTES: usize = 64 << 10;
-/// A snapshot is due when so much has been committed since the last one, or as much as the last one holds.
-const DUE_BYTES: u64 = 64 << 20;
-/// Changes are held in memory while a snapshot is made, so it is due at this size even where the last one was larger.
+/// Changes are held in memory while a snapshot is made, so one is due at this size however large the last one was.
 const DUE_BYTES_MAX: u64 = 256 << 20;
 
 type Entry = (Vec<u8>, Vec<u8>);
@@ -49,8 +47,9 @@ pub(super) struct Growth {
 }
 
 impl Growth {
-    pub(super) fn is_due(self) -> bool {
-        self.since_bytes >= self.snapshot_bytes.clamp(DUE_BYTES, DUE_BYTES_MAX)
+    /// A snapshot is due when at least `due_bytes` were committed since the last one, and as much as the last one holds.
+    pub(super) fn is_due(self, due_bytes: u64) -> bool {
+        self.since_bytes >= self.snapshot_bytes.min(DUE_BYTES_MAX).max(due_bytes)
     }
 }
 
@@ -78,13 +77,22 @@ pub(super) fn restore(core: &Core, slot: u32) -> Result<Restored> {
 
 /// Makes a new snapshot of all that is committed now. Returns its size in bytes, unpacked.
 pub(super) fn snapshot(core: &Core, slot: u32) -> Result<u64> {
+    match Snapshot::last(&core.dir, slot).and_then(|last| snapshot_after(core, slot, last)) {
+        Err(LogError::Damaged { .. }) if all_changes_are_kept(core, slot) => snapshot_after(core, slot, None),
+        made => made,
+    }
+}
+
+fn snapshot_after(core: &Core, slot: u32, last: Option<Snapshot>) -> Result<u64> {
     let (end, next) = ends(core, slot);
-    let last = Snapshot::last(&core.dir, slot)?;
     let from = last.as_ref().map_or(0, |last| last.covers.commits);
     let (changes, _) = changes(core, slot, from, end)?;
-    let path = path(&core.dir, slot);
     let covers = Covers { slot, commits: end, next };
-    write(&path, covers, merge(last.into_iter().flatten(), changes))
+    write(&path(&core.dir, slot), covers, merge(last.into_iter().flatten(), changes))
+}
+
+fn all_changes_are_kept(core: &Core, slot: u32) -> bool {
+    core.view.read().first_kept(slot) == 0
 }
 
 /// The number of the next commit, and the input offset at which the worker goes on.
@@ -94,15 +102,18 @@ fn ends(core: &Core, slot: u32) -> (u64, Offset) {
 }
 
 fn last_whole_snapshot(core: &Core, slot: u32) -> Result<(Covers, Vec<Entry>, u64)> {
-    let nothing = Covers { slot, commits: 0, next: 0 };
-    let Some(mut last) = Snapshot::last(&core.dir, slot)? else { return Ok((nothing, Vec::new(), 0)) };
-    match last.by_ref().collect::<Result<Vec<_>>>() {
-        Ok(state) => Ok((last.covers, state, last.bytes)),
-        Err(error @ LogError::Damaged { .. }) if core.view.read().first_kept(slot) == 0 => {
+    let nothing = (Covers { slot, commits: 0, next: 0 }, Vec::new(), 0);
+    let read = Snapshot::last(&core.dir, slot).and_then(|last| {
+        let Some(mut last) = last else { return Ok(None) };
+        let state = last.by_ref().collect::<Result<_>>()?;
+        Ok(Some((last.covers, state, last.bytes)))
+    });
+    match read {
+        Err(error @ LogError::Damaged { .. }) if all_changes_are_kept(core, slot) => {
             tracing::error!(%error, "a state snapshot is damaged; the state is worked out from all changes");
-            Ok((nothing, Vec::new(), 0))
+            Ok(nothing)
         }
-        Err(error) => Err(error),
+        read => Ok(read?.unwrap_or(nothing)),
     }
 }
 

@@ -140,6 +140,20 @@ impl Core {
         *moment
     }
 
+    /// Takes segments that were deleted out of sight, from the oldest on. Returns whether there were any.
+    pub(super) fn forget_deleted(&self) -> bool {
+        let is_gone = |segment: &Segment| !segment::path(&self.dir, segment.number).exists();
+        let oldest_is_gone = self.view.read().segments.first().is_some_and(is_gone);
+        if oldest_is_gone {
+            let mut view = self.view.write();
+            let sealed = view.segments.len() - 1;
+            let gone = view.segments[..sealed].iter().take_while(|segment| is_gone(segment)).count();
+            view.segments.drain(..gone);
+            return gone > 0;
+        }
+        false
+    }
+
     /// A sealed segment's file and index, from memory, from the file beside it, or by reading through it.
     pub(super) fn sealed(&self, number: u64) -> io::Result<Arc<Sealed>> {
         let mut kept = self.sealed.lock();
@@ -223,6 +237,7 @@ impl Pieces<'_> {
             drop(view);
             match self.core.sealed(number) {
                 Ok(sealed) => self.take(&sealed.file, &sealed.index, end),
+                Err(e) if e.kind() == io::ErrorKind::NotFound && self.core.forget_deleted() => return self.locate(),
                 Err(e) if e.kind() == io::ErrorKind::NotFound => self.lose_to(end),
                 Err(e) => return Err(failed("open a segment", e)),
             }

@@ -97,7 +97,7 @@ impl EmbeddedWorker {
         if self.snapshot.as_ref().is_some_and(|(_, thread)| thread.is_finished()) {
             self.end_snapshot();
         }
-        if self.snapshot.is_some() || !self.parts[at].growth.is_due() {
+        if self.snapshot.is_some() || !self.parts[at].growth.is_due(self.log.snapshot_bytes) {
             return;
         }
         let (core, slot) = (Arc::clone(&self.log.core), self.parts[at].slot);

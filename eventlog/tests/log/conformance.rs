@@ -61,7 +61,10 @@ fn a_read_keeps_to_its_limit_but_always_gives_one_record(open: Open<'_>) {
     assert_eq!(one.records.len(), 1);
     let weight = |r: &Record| r.key.len() + r.payload.as_ref().map_or(0, Vec::len);
     let three = log.read(EVENTS, 0, one.next, (1..4).map(|n| weight(&event(n))).sum()).unwrap();
-    assert_eq!(three.records.iter().map(|r| r.record.id.as_str()).collect::<Vec<_>>(), ["event-1", "event-2", "event-3"]);
+    assert_eq!(
+        three.records.iter().map(|r| r.record.id.as_str()).collect::<Vec<_>>(),
+        ["event-1", "event-2", "event-3"]
+    );
     let end = log.read(EVENTS, 0, three.next, ALL).unwrap().next;
     let nothing = log.read(EVENTS, 0, end, ALL).unwrap();
     assert_eq!((nothing.records.len(), nothing.next), (0, end));
@@ -69,7 +72,10 @@ fn a_read_keeps_to_its_limit_but_always_gives_one_record(open: Open<'_>) {
 
 fn records_come_back_as_they_were(open: Open<'_>) {
     let tombstone = Record { payload: None, ..call(1) };
-    let odd = Record { key: vec![0, 255], at: -1, id: String::new(), kind: "ж".into(), payload: Some(vec![]), journal: None };
+    let odd =
+        Record {
+            key: vec![0, 255], at: -1, id: String::new(), kind: "ж".into(), payload: Some(vec![]), journal: None
+        };
     let records = vec![call(1), tombstone, odd];
     let first = open().append(CALLS, 0, records.clone()).unwrap();
     let read = open().read(CALLS, 0, first, ALL).unwrap();

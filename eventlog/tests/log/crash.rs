@@ -1,1 +1,103 @@
-//! x
+//! The writing process is killed at random instants: what it had acknowledged is there, and nothing is there by half.
+//!
+//! The child is this test binary, started again with the test `child` and a directory.
+
+use std::{
+    io::{BufRead, BufReader, Write},
+    path::Path,
+    process::{Command, Stdio},
+    time::Duration,
+};
+
+use calltide_eventlog::{Change, Commit, EventLog, Output, Polled, embedded};
+
+use crate::{ALL, CALLS, Dice, EVENTS, assigned, call, event, ids, open, open_small};
+
+const DIR: &str = "CALLTIDE_CRASH_DIR";
+const KILLS: u64 = 25;
+
+/// One thread appends events and another counts them as calls; both tell what was acknowledged, a word and a number a line.
+#[test]
+fn child() {
+    let Ok(dir) = std::env::var(DIR) else { return };
+    let log = open_small(Path::new(&dir));
+    let say = |word: &str, number: u64| writeln!(std::io::stdout(), "{word} {number}").unwrap();
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            let mut n = log.bounds(EVENTS, 0).unwrap().1;
+            loop {
+                log.append(EVENTS, 0, (n..n + 1 + n % 5).map(event).collect()).unwrap();
+                n += 1 + n % 5;
+                say("appended", n);
+            }
+        });
+        let mut worker = log.worker("calls", EVENTS).unwrap();
+        loop {
+            let Polled::Batch { partition: 0, batch } = worker.poll(500, Duration::from_secs(1)).unwrap() else {
+                continue;
+            };
+            let outputs =
+                batch.records.iter().map(|r| Output { topic: CALLS.into(), partition: 0, record: call(r.offset) });
+            let change = |key: &str| Change { key: key.into(), value: Some(batch.next.to_string().into_bytes()) };
+            let commit =
+                Commit { outputs: outputs.collect(), changes: vec![change("a"), change("b")], next: batch.next };
+            worker.commit(0, commit).unwrap();
+            say("committed", batch.next);
+        }
+    });
+}
+
+#[test]
+fn what_was_acknowledged_survives_kill_9() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut dice = Dice::seeded("kill -9");
+    let (mut appended, mut committed) = (0, 0);
+    for _ in 0..KILLS {
+        let mut child = Command::new(std::env::current_exe().unwrap())
+            .args(["crash::child", "--exact", "--nocapture", "--test-threads=1"])
+            .env(DIR, dir.path())
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let lines = BufReader::new(child.stdout.take().unwrap()).lines();
+        // So many acknowledgements after the first it is killed, while it goes on writing.
+        let mut left = 1 + dice.below(60);
+        for line in lines {
+            let line = line.unwrap();
+            let acknowledged = line.split_once(' ').and_then(|(word, number)| Some((word, number.parse().ok()?)));
+            match acknowledged {
+                Some(("appended", number)) => appended = number,
+                Some(("committed", number)) => committed = number,
+                Some(_) | None => continue,
+            }
+            left = left.saturating_sub(1);
+            if left == 0 {
+                child.kill().unwrap();
+            }
+        }
+        child.wait().unwrap();
+        check(dir.path(), appended, committed);
+    }
+}
+
+fn check(dir: &Path, appended: u64, committed: u64) {
+    let log = open(dir);
+    let events = ids(&log, EVENTS, 0);
+    assert!(events.len() as u64 >= appended, "{} of {appended} acknowledged events", events.len());
+    for (n, (offset, id)) in (0..).zip(&events) {
+        assert_eq!((*offset, id), (n, &format!("event-{n}")));
+    }
+    let mut worker = log.worker("calls", EVENTS).unwrap();
+    let (next, state) = assigned(&mut *worker, 2).swap_remove(0);
+    assert!(next >= committed);
+    let calls = ids(&log, CALLS, 0);
+    assert_eq!(calls.len() as u64, next, "as many calls as progress says");
+    if next > 0 {
+        let value = next.to_string().into_bytes();
+        assert_eq!(state, [(b"a".to_vec(), value.clone()), (b"b".to_vec(), value)]);
+    }
+    let whole = log.read(EVENTS, 0, 0, ALL).unwrap();
+    assert_eq!(whole.damaged, []);
+    drop((worker, log));
+    assert_eq!(embedded::verify(dir).unwrap(), []);
+}

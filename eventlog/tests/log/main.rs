@@ -5,7 +5,6 @@
 #![expect(clippy::unwrap_used, reason = "tests")]
 
 mod conformance;
-#[cfg(any())]
 mod crash;
 mod damage;
 mod embedded;
@@ -38,7 +37,11 @@ fn open(dir: &Path) -> EmbeddedLog {
 
 /// With segments so small that a test has many.
 fn open_small(dir: &Path) -> EmbeddedLog {
-    EmbeddedLog::open(dir, &topics(), EmbeddedOptions { segment_bytes: 2000 }).unwrap()
+    EmbeddedLog::open(dir, &topics(), EmbeddedOptions { segment_bytes: 2000, ..EmbeddedOptions::default() }).unwrap()
+}
+
+fn append(log: &dyn EventLog, partition: u32, n: u64) {
+    log.append(EVENTS, partition, vec![event(n)]).unwrap();
 }
 
 /// The n-th event of a PBX.
