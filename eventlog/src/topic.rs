@@ -6,7 +6,10 @@ use std::time::Duration;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Cleanup {
     /// Records older than this may go (`None`: never).
-    Delete { after: Option<Duration> },
+    Delete {
+        /// The age.
+        after: Option<Duration>,
+    },
     /// At least the latest record of each key stays.
     Compact,
 }

@@ -12,6 +12,11 @@ use std::{
 use super::failed;
 use crate::{LogError, Result};
 
+/// What Linux says of a sector that cannot be read.
+const EIO: i32 = 5;
+/// What it reads at a time, at least.
+const PAGE_BYTES: usize = 4096;
+
 /// Replaces a file as a whole: after a crash either the old or the new content is there.
 pub(super) fn replace(dir: &Path, name: &str, bytes: &[u8]) -> Result<()> {
     let path = dir.join(name);
@@ -44,7 +49,8 @@ pub(super) fn is_full(error: &io::Error) -> bool {
     [StorageFull, QuotaExceeded, FileTooLarge].contains(&error.kind())
 }
 
-/// Reads as much of `[position, position + length)` as the file has.
+/// Reads as much of `[position, position + length)` as the file has. What the disk cannot read any more comes as zeros, so
+/// that it is damage like any other, found by its checksum, and the rest is read all the same.
 pub(super) fn read_up_to(file: &File, position: u64, length: usize) -> io::Result<Vec<u8>> {
     let mut bytes = vec![0; length];
     let mut filled = 0;
@@ -53,6 +59,12 @@ pub(super) fn read_up_to(file: &File, position: u64, length: usize) -> io::Resul
             Ok(0) => break,
             Ok(n) => filled += n,
             Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
+            Err(e) if e.raw_os_error() == Some(EIO) => {
+                let at = position + filled as u64;
+                tracing::error!(position = at, "a page of a segment cannot be read from the disk");
+                let rest_of_page = PAGE_BYTES - usize::try_from(at % PAGE_BYTES as u64).unwrap_or(0);
+                filled = length.min(filled + rest_of_page);
+            }
             Err(e) => return Err(e),
         }
     }

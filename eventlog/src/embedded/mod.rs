@@ -32,7 +32,6 @@ use std::{
 };
 
 use crate::{Batch, EventLog, LogError, Offset, Output, Partition, Record, Result, TopicSpec, Worker};
-use codec::Packed;
 use follow::Follower;
 use layout::{Carries, Layout, Stream};
 use synced::SyncedFile;
@@ -60,6 +59,8 @@ impl Default for EmbeddedOptions {
 const SEGMENT_BYTES_MAX: u64 = 1 << 30;
 /// The largest append or commit, in bytes before compression.
 const FRAME_BYTES_MAX: usize = 1 << 30;
+/// A section is closed at this size: four of LZ4's windows, so that it costs no compression.
+const SECTION_BYTES: usize = 256 << 10;
 
 /// See the module. Dropping it writes out what is under way and closes the log, once its workers are dropped too.
 #[derive(Debug)]
@@ -252,26 +253,31 @@ impl Inner {
             }
         }
         for (slot, records) in parts {
-            add_section(job, slot, &records);
+            add_records(job, slot, &records);
         }
         Ok(())
     }
 }
 
-fn add_section(job: &mut Job, slot: u32, records: &[&Record]) {
-    let mut raw = Vec::new();
+/// Adds records of one slot, in sections small enough that reading a few of them does not unpack all.
+fn add_records(job: &mut Job, slot: u32, records: &[&Record]) {
+    let (mut raw, mut count) = (Vec::new(), 0);
     for record in records {
+        if raw.len() >= SECTION_BYTES {
+            job.sections.push((slot, count, codec::pack(std::mem::take(&mut raw))));
+            count = 0;
+        }
         codec::put_record(&mut raw, record);
+        count += 1;
         job.newest_at = job.newest_at.max(record.at);
         if let Some((journal, offset)) = &record.journal {
-            match job.journals.iter_mut().find(|(known, _)| known == journal) {
-                Some((_, highest)) => *highest = (*highest).max(*offset),
-                None => job.journals.push((journal.clone(), *offset)),
+            match job.journals.get_mut(journal) {
+                Some(highest) => *highest = (*highest).max(*offset),
+                None => drop(job.journals.insert(journal.clone(), *offset)),
             }
         }
     }
-    let packed: Packed = codec::pack(raw);
-    job.sections.push((slot, u32::try_from(records.len()).unwrap_or(u32::MAX), packed));
+    job.sections.push((slot, count, codec::pack(raw)));
 }
 
 impl EventLog for EmbeddedLog {
@@ -286,7 +292,7 @@ impl EventLog for EmbeddedLog {
             return Ok(self.inner.core.view.read().standing.next(slot));
         }
         let mut job = Job::default();
-        add_section(&mut job, slot, &records.iter().collect::<Vec<_>>());
+        add_records(&mut job, slot, &records.iter().collect::<Vec<_>>());
         self.inner.write(job)
     }
 
@@ -321,4 +327,48 @@ impl EventLog for EmbeddedLog {
 /// Where a log is, for those who open it for reading only.
 fn missing(dir: &Path) -> LogError {
     LogError::Missing { dir: PathBuf::from(dir).display().to_string() }
+}
+
+#[cfg(test)]
+mod tests {
+    #![expect(clippy::unwrap_used, reason = "tests")]
+
+    use super::*;
+    use crate::Cleanup;
+
+    fn append(log: &EmbeddedLog) -> Result<Offset> {
+        log.append("calltide.calls", 0, vec![Record { payload: Some(b"{}".to_vec()), ..Record::default() }])
+    }
+
+    /// A log whose next write goes to a device instead of its segment.
+    fn log_that_writes_to(device: &str) -> (tempfile::TempDir, EmbeddedLog) {
+        let dir = tempfile::tempdir().unwrap();
+        let topic = TopicSpec { name: "calltide.calls".into(), partitions: 1, cleanup: Cleanup::Compact };
+        let log = EmbeddedLog::open(dir.path(), &[topic], EmbeddedOptions::default()).unwrap();
+        assert_eq!(append(&log).unwrap(), 0);
+        log.inner.core.view.write().active = Arc::new(File::options().read(true).write(true).open(device).unwrap());
+        (dir, log)
+    }
+
+    #[test]
+    fn a_failed_sync_stops_the_log_until_it_is_opened_again() {
+        // It takes writes, but cannot be synced.
+        let (dir, log) = log_that_writes_to("/dev/null");
+        assert!(matches!(append(&log), Err(LogError::Stopped { .. })));
+        let segment = File::options().read(true).write(true).open(segment::path(dir.path(), 1)).unwrap();
+        log.inner.core.view.write().active = Arc::new(segment);
+        assert!(matches!(append(&log), Err(LogError::Stopped { .. })), "even where the disk would work again");
+        assert_eq!(log.read("calltide.calls", 0, 0, 1).unwrap().records.len(), 1, "reading goes on");
+        drop(log);
+        let log = EmbeddedLog::open(dir.path(), &[], EmbeddedOptions::default()).unwrap();
+        assert_eq!(append(&log).unwrap(), 1);
+    }
+
+    #[test]
+    fn an_unfinished_write_that_cannot_be_cut_off_stops_the_log() {
+        // It is always full, and has no length to set.
+        let (_dir, log) = log_that_writes_to("/dev/full");
+        assert!(matches!(append(&log), Err(LogError::Stopped { .. })));
+        assert!(matches!(append(&log), Err(LogError::Stopped { .. })));
+    }
 }

@@ -34,10 +34,9 @@ pub(super) fn retain(core: &Core, before: i64, protect: impl Fn(&str, Partition)
         if sealed.index.newest_at >= before {
             return Ok(deleted);
         }
-        // First out of sight, then away: a reader that is in it holds the file open.
-        core.view.write().segments.remove(0);
         fs::remove_file(segment::path(&core.dir, oldest)).map_err(|e| failed("delete a segment", e))?;
         drop(fs::remove_file(core.dir.join(segment::index_name(oldest))));
+        core.forget_deleted();
         deleted += 1;
     }
 }

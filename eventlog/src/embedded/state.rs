@@ -26,6 +26,8 @@ const BLOCK_BYTES: usize = 64 << 10;
 const DUE_BYTES_MAX: u64 = 256 << 20;
 
 type Entry = (Vec<u8>, Vec<u8>);
+/// By key the value it has now, or `None` where it was removed.
+type Changes = BTreeMap<Vec<u8>, Option<Vec<u8>>>;
 
 /// A partition's state as it was committed last.
 #[derive(Debug, Default)]
@@ -118,11 +120,11 @@ fn last_whole_snapshot(core: &Core, slot: u32) -> Result<(Covers, Vec<Entry>, u6
 }
 
 /// The latest change of each key among the commits `[from, end)`.
-fn changes(core: &Core, slot: u32, from: u64, end: u64) -> Result<(BTreeMap<Vec<u8>, Option<Vec<u8>>>, u64)> {
+fn changes(core: &Core, slot: u32, from: u64, end: u64) -> Result<(Changes, u64)> {
     let missing = |commit: u64| LogError::Damaged {
         what: format!("commit {commit} of {}; its state cannot be restored", name(core, slot)),
     };
-    let (mut latest, mut bytes, mut at) = (BTreeMap::new(), 0, from);
+    let (mut latest, mut bytes, mut at) = (Changes::new(), 0, from);
     let mut pieces = core.pieces(slot, from);
     while at < end {
         match pieces.next()? {
@@ -148,7 +150,7 @@ fn name(core: &Core, slot: u32) -> String {
 }
 
 /// Two sorted sequences as one; changes win.
-fn merge<I: Iterator<Item = Result<Entry>>>(state: I, changes: BTreeMap<Vec<u8>, Option<Vec<u8>>>) -> Merge<I> {
+fn merge<I: Iterator<Item = Result<Entry>>>(state: I, changes: Changes) -> Merge<I> {
     Merge { state: state.peekable(), changes: changes.into_iter().peekable() }
 }
 

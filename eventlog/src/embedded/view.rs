@@ -149,6 +149,10 @@ impl Core {
             let sealed = view.segments.len() - 1;
             let gone = view.segments[..sealed].iter().take_while(|segment| is_gone(segment)).count();
             view.segments.drain(..gone);
+            let first = view.segments.first().map_or(0, |segment| segment.number);
+            drop(view);
+            // Held open they would still take their space.
+            self.sealed.lock().retain(|sealed| sealed.number >= first);
             return gone > 0;
         }
         false
@@ -269,14 +273,9 @@ impl Pieces<'_> {
     }
 }
 
-/// A section's unpacked bytes. `None` if it is not what was written, or if the disk cannot read it any more.
+/// A section's unpacked bytes. `None` if it is not what was written.
 fn read_section(file: &File, entry: &Entry) -> io::Result<Option<Vec<u8>>> {
-    /// What Linux says of a sector that cannot be read.
-    const EIO: i32 = 5;
-    let stored = match disk::read_up_to(file, u64::from(entry.position), entry.stored_len as usize) {
-        Err(e) if e.raw_os_error() == Some(EIO) => return Ok(None),
-        read => read?,
-    };
+    let stored = disk::read_up_to(file, u64::from(entry.position), entry.stored_len as usize)?;
     if stored.len() != entry.stored_len as usize || crc32c::crc32c(&stored) != entry.crc {
         return Ok(None);
     }

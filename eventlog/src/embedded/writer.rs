@@ -5,6 +5,7 @@
 //! opened anew. Must not know what is in the sections. Read on in `frame` and `recover`.
 
 use std::{
+    collections::BTreeMap,
     fs, io,
     os::unix::fs::FileExt,
     sync::{
@@ -39,7 +40,8 @@ pub(super) type Epochs = Mutex<FxHashMap<u32, u64>>;
 pub(super) struct Job {
     /// Per slot the number of offsets its section takes, and its bytes.
     pub(super) sections: Vec<(u32, u32, Packed)>,
-    pub(super) journals: Vec<(String, u64)>,
+    /// The highest offset of each journal.
+    pub(super) journals: BTreeMap<String, u64>,
     pub(super) newest_at: i64,
     pub(super) commit: Option<CommitJob>,
 }
@@ -240,7 +242,8 @@ impl WriterThread {
                 continue;
             }
             let progress = job.commit.map(|commit| (commit.slot, commit.next));
-            let meta = Meta { sections, progress, journals: job.journals, newest_at: job.newest_at };
+            let meta =
+                Meta { sections, progress, journals: job.journals.into_iter().collect(), newest_at: job.newest_at };
             let at = view.position + group.bytes.len() as u64;
             let sequence = first_sequence + group.frames.len() as u64;
             let header = frame::put_frame(&mut group.bytes, sequence, first_sequence, &meta, &bodies);

@@ -27,7 +27,7 @@ const CHECKS: &[Check] = &[
 ];
 
 /// Runs everything; `open_new` gives each check its own log.
-pub fn check_all(open_new: &dyn Fn() -> Box<dyn Fn() -> Box<dyn EventLog>>) {
+pub(crate) fn check_all(open_new: &dyn Fn() -> Box<dyn Fn() -> Box<dyn EventLog>>) {
     CHECKS.iter().for_each(|check| check(&*open_new()));
 }
 

@@ -12,7 +12,7 @@ use calltide_eventlog::{
     embedded::{EmbeddedLog, Lost, verify},
 };
 
-use crate::{ALL, CALLS, Dice, EVENTS, append, assigned, call, event, open, open_small};
+use crate::{ALL, CALLS, Dice, EVENTS, append, assigned, call, event, open, open_small, quick_dir};
 
 const FLIPS: u64 = 400;
 
@@ -112,7 +112,7 @@ fn check_topics(log: &dyn EventLog, who: &str) -> usize {
 
 #[test]
 fn a_flipped_bit_is_harmless_or_reported_with_its_offsets() {
-    let original = tempfile::tempdir().unwrap();
+    let original = quick_dir();
     write(original.path());
     assert_eq!(check_copy(original.path(), |_| {}), 0);
     let mut dice = Dice::seeded("bit flips");
@@ -136,7 +136,7 @@ fn a_flipped_bit_is_harmless_or_reported_with_its_offsets() {
 }
 
 fn check_copy(original: &Path, change: impl FnOnce(&Path)) -> usize {
-    let dir = tempfile::tempdir().unwrap();
+    let dir = quick_dir();
     copy(original, dir.path());
     change(dir.path());
     check(dir.path())
@@ -144,7 +144,7 @@ fn check_copy(original: &Path, change: impl FnOnce(&Path)) -> usize {
 
 #[test]
 fn a_lost_segment_is_reported() {
-    let original = tempfile::tempdir().unwrap();
+    let original = quick_dir();
     write(original.path());
     let segments: Vec<_> =
         files(original.path()).into_iter().filter(|file| file.extension().is_some_and(|e| e == "seg")).collect();
@@ -156,7 +156,7 @@ fn a_lost_segment_is_reported() {
 
 #[test]
 fn a_log_that_was_cut_below_its_published_end_says_what_is_gone() {
-    let original = tempfile::tempdir().unwrap();
+    let original = quick_dir();
     write(original.path());
     let last = files(original.path()).into_iter().rfind(|file| file.extension().is_some_and(|e| e == "seg")).unwrap();
     let length = fs::metadata(&last).unwrap().len();
@@ -172,7 +172,7 @@ fn a_log_that_was_cut_below_its_published_end_says_what_is_gone() {
 /// A power loss in the middle of a write: the end was not published yet, and any part of the write may be on disk.
 #[test]
 fn a_torn_tail_is_cut_at_every_byte() {
-    let original = tempfile::tempdir().unwrap();
+    let original = quick_dir();
     {
         let log = open(original.path());
         (0..5).for_each(|n| append(&log, 0, n));
@@ -189,7 +189,7 @@ fn a_torn_tail_is_cut_at_every_byte() {
     let acknowledged = usize::try_from(acknowledged).unwrap();
     for length in acknowledged..bytes.len() {
         for (what, tail) in [("cut", vec![]), ("zeros", vec![0; bytes.len() - length])] {
-            let dir = tempfile::tempdir().unwrap();
+            let dir = quick_dir();
             copy(original.path(), dir.path());
             fs::write(dir.path().join("synced"), &published).unwrap();
             fs::write(dir.path().join(segment.file_name().unwrap()), [&bytes[..length], &tail].concat()).unwrap();
@@ -206,7 +206,7 @@ fn a_torn_tail_is_cut_at_every_byte() {
 
 #[test]
 fn a_damaged_frame_before_a_later_group_is_no_torn_tail() {
-    let dir = tempfile::tempdir().unwrap();
+    let dir = quick_dir();
     {
         let log = open(dir.path());
         (0..3).for_each(|n| append(&log, 0, n));

@@ -23,6 +23,11 @@ const CALLS: &str = "calltide.calls";
 /// Enough for everything these tests write.
 const ALL: usize = 1 << 30;
 
+/// A directory in memory where there is one, for tests that open thousands of logs: what they are about is not the disk.
+fn quick_dir() -> tempfile::TempDir {
+    tempfile::tempdir_in("/dev/shm").or_else(|_| tempfile::tempdir()).unwrap()
+}
+
 fn topics() -> Vec<TopicSpec> {
     let after = Some(std::time::Duration::from_hours(24));
     vec![

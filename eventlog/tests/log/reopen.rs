@@ -3,7 +3,7 @@
 use calltide_eventlog::{Change, Commit, EventLog, Output, Record};
 use proptest::prelude::*;
 
-use crate::{CALLS, EVENTS, assigned, event, open_small};
+use crate::{CALLS, EVENTS, assigned, event, open_small, quick_dir};
 
 #[derive(Debug, Clone)]
 enum Step {
@@ -35,7 +35,7 @@ fn step() -> impl Strategy<Value = Step> {
 
 /// Takes all steps, each commit by a new worker; reopens in between where told to. Returns all that can be seen at the end.
 fn run(steps: &[(Step, bool)]) -> String {
-    let dir = tempfile::tempdir().unwrap();
+    let dir = quick_dir();
     let mut log = open_small(dir.path());
     for (n, (step, reopen)) in (1..).zip(steps) {
         if *reopen {
