@@ -6,5 +6,7 @@
 
 #[path = "cases/import.rs"]
 mod import;
+#[path = "cases/live.rs"]
+mod live;
 #[path = "cases/memory.rs"]
 mod memory;

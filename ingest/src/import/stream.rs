@@ -20,6 +20,10 @@ use crate::decode::time::{LocalClock, epoch};
 use crate::decode::{Garbage, ami, cel, queue_log};
 use crate::encode::{Encoder, Stamp};
 
+/// A time so much later than the one before, in microseconds, is believed only when the next one agrees: a damaged digit
+/// must not carry the heartbeats into another century. A PBX that is silent for a day is rare, and its next event agrees.
+const JUMP_MAX: i64 = 86_400 * 1_000_000;
+
 /// Bytes read at once.
 pub(super) const READ_BYTES: usize = 256 << 10;
 
@@ -223,6 +227,31 @@ pub(super) struct Pending {
     pub(super) unreadable: bool,
 }
 
+/// How far a file is.
+#[derive(Debug, Clone, Copy)]
+struct FileClock {
+    /// The time of the last item that had one.
+    last: Micros,
+    /// The latest time so far.
+    latest: Micros,
+    /// A time far ahead that no other has confirmed.
+    doubted: Option<Micros>,
+}
+
+impl FileClock {
+    fn read(&mut self, at: Option<Micros>) {
+        let Some(at) = at else { return };
+        let confirmed = self.doubted.is_some_and(|doubted| (at - doubted).abs() <= JUMP_MAX);
+        if at - self.latest > JUMP_MAX && !confirmed {
+            self.doubted = Some(at);
+            return;
+        }
+        self.last = at;
+        self.latest = self.latest.max(at);
+        self.doubted = None;
+    }
+}
+
 /// A file's records.
 #[derive(Debug)]
 pub(super) struct Stream {
@@ -233,9 +262,7 @@ pub(super) struct Stream {
     times: Times,
     have: Vec<Have>,
     seen: Micros,
-    /// The time of the last item that had one.
-    clock: Micros,
-    merge_at: Micros,
+    clock: FileClock,
     offset: u64,
     responses: u64,
 }
@@ -250,8 +277,7 @@ impl Stream {
             times: file.times,
             have: file.have,
             seen,
-            clock: file.first_at,
-            merge_at: file.first_at,
+            clock: FileClock { last: file.first_at, latest: file.first_at, doubted: None },
             offset: 0,
             responses: 0,
         })
@@ -270,13 +296,13 @@ impl Stream {
                 Piece::Banner => return None,
                 Piece::Garbage(_) => None,
             };
-            *clock = at.unwrap_or(*clock);
+            clock.read(at);
             if let Piece::Frame(Frame { kind: FrameKind::Response, .. }) = piece {
                 *responses += 1;
                 return None;
             }
             *offset += 1;
-            let stamp = Stamp { at: *clock, seen: *seen, offset: *offset };
+            let stamp = Stamp { at: at.unwrap_or(clock.last), seen: *seen, offset: *offset };
             let unreadable = matches!(piece, Piece::Garbage(_));
             let record = match piece {
                 Piece::Frame(frame) => encoder.ami(&frame, stamp),
@@ -292,11 +318,10 @@ impl Stream {
             let complete = self.reader.file.limit() == 0;
             return if complete { Ok(None) } else { Err(ImportError::Changed { path: self.path.clone() }) };
         };
-        self.merge_at = self.merge_at.max(self.clock);
         // What was torn at the end of a shorter file has the same offset, but ends later now.
         let known = self.have.iter().any(|have| self.offset <= have.offset && end <= have.bytes);
         let record = (!known).then_some(record);
-        Ok(Some(Pending { merge_at: self.merge_at, record, unreadable }))
+        Ok(Some(Pending { merge_at: self.clock.latest, record, unreadable }))
     }
 
     pub(super) fn bytes_total(&self) -> u64 {

@@ -12,12 +12,19 @@ pub struct MemoryLog {
     records: Mutex<Vec<Record>>,
     /// Appends that still succeed, if limited.
     allowed: Mutex<Option<usize>>,
+    /// Appends that find the disk full before one succeeds.
+    disk_full: Mutex<usize>,
 }
 
 impl MemoryLog {
     /// From now on this many appends succeed, then all fail.
     pub fn fail_after(&self, appends: Option<usize>) {
         *self.allowed.lock().unwrap() = appends;
+    }
+
+    /// The next so many appends find the disk full.
+    pub fn fill_disk(&self, appends: usize) {
+        *self.disk_full.lock().unwrap() = appends;
     }
 
     pub fn records(&self) -> Vec<Record> {
@@ -60,6 +67,11 @@ impl EventLog for MemoryLog {
                 return Err(LogError::Stopped { reason: "as the test wants".into() });
             }
             *allowed -= 1;
+        }
+        let mut disk_full = self.disk_full.lock().unwrap();
+        if *disk_full > 0 {
+            *disk_full -= 1;
+            return Err(LogError::DiskFull { dir: "memory".into() });
         }
         let mut kept = self.records.lock().unwrap();
         let first = kept.len();

@@ -1,0 +1,233 @@
+//! The journal of one connection: frames its bytes and appends envelopes to the log, many with one fsync.
+//!
+//! Runs on a thread of its own, since the log blocks. While one batch is being synced the queue gathers the next one, so
+//! batches grow by themselves under load. Offsets count this connection's envelopes from 1, heartbeats and gaps included.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use calltide_eventlog::{EventLog, LogError, Record};
+use calltide_schemas::Micros;
+use calltide_schemas::envelope::Source;
+use calltide_schemas::topics::EVENTS;
+use tokio::sync::{mpsc, watch};
+
+use super::{AmiConfig, AmiStatus};
+use crate::decode::Garbage;
+use crate::decode::ami::{Frame, FrameKind, Framer, Item};
+use crate::decode::time::epoch;
+use crate::encode::{Encoder, Stamp};
+
+/// Records appended at once at most: a bound for memory while catching up.
+const BATCH_RECORDS: usize = 4096;
+
+/// How long to wait before a full disk is tried again.
+const DISK_FULL_WAIT: Duration = Duration::from_secs(1);
+
+/// What the reader hands over.
+#[derive(Debug)]
+pub(super) enum Chunk {
+    /// Bytes, and when they were read.
+    Bytes { seen: Micros, bytes: Bytes },
+    /// The connection is over.
+    End { seen: Micros, reason: &'static str },
+}
+
+/// The journal.
+pub(super) struct Journal {
+    log: Arc<dyn EventLog>,
+    encoder: Encoder,
+    framer: Framer,
+    batch: Vec<Record>,
+    offset: u64,
+    pbx_clock: PbxClock,
+    stop: watch::Receiver<bool>,
+    status: watch::Sender<AmiStatus>,
+    meters: Meters,
+}
+
+/// What the PBX's clock shows, by what it last answered and by ours since then. The times of events are not asked: one that
+/// is wrong must not move the heartbeats.
+#[derive(Debug, Clone, Copy)]
+struct PbxClock {
+    ahead: i64,
+    latest: Option<Micros>,
+}
+
+struct Meters {
+    events: metrics::Counter,
+    unreadable: metrics::Counter,
+    gaps: metrics::Counter,
+    ahead_seconds: metrics::Gauge,
+}
+
+impl Journal {
+    /// A new journal of a connection made `now`.
+    pub(super) fn open(
+        config: &AmiConfig,
+        log: Arc<dyn EventLog>,
+        now: Micros,
+        pbx_time: Option<Micros>,
+        stop: watch::Receiver<bool>,
+        status: watch::Sender<AmiStatus>,
+    ) -> Result<Self, LogError> {
+        // Two connections may be made in the same microsecond only if the clock was set back.
+        let name = |at: Micros| format!("ami/{}/{}", config.pbx, at.0);
+        let mut at = now;
+        while !log.journals(&name(at))?.is_empty() {
+            at = at + 1;
+        }
+        let mut pbx_clock = PbxClock { ahead: 0, latest: None };
+        if let Some(time) = pbx_time {
+            pbx_clock.says(time, now);
+        }
+        let pbx = || config.pbx.clone();
+        let mut journal = Self {
+            log,
+            encoder: Encoder::new(&config.pbx, &name(at), config.redaction.clone()),
+            framer: Framer::default(),
+            batch: Vec::with_capacity(BATCH_RECORDS),
+            offset: 0,
+            pbx_clock,
+            stop,
+            status,
+            meters: Meters {
+                events: metrics::counter!("calltide_ami_events_total", "pbx" => pbx()),
+                unreadable: metrics::counter!("calltide_ami_unreadable_total", "pbx" => pbx()),
+                gaps: metrics::counter!("calltide_ami_gaps_total", "pbx" => pbx()),
+                ahead_seconds: metrics::gauge!("calltide_ami_clock_ahead_seconds", "pbx" => pbx()),
+            },
+        };
+        journal.gap("connected", now);
+        Ok(journal)
+    }
+
+    /// Journals what comes until the connection is over and everything is in the log.
+    pub(super) fn run(mut self, mut queue: mpsc::Receiver<Chunk>) -> Result<(), LogError> {
+        while let Some(first) = queue.blocking_recv() {
+            let mut next = Some(first);
+            while let Some(chunk) = next {
+                self.take(chunk)?;
+                next = queue.try_recv().ok();
+            }
+            self.append()?;
+        }
+        Ok(())
+    }
+
+    fn take(&mut self, chunk: Chunk) -> Result<(), LogError> {
+        let mut framer = std::mem::take(&mut self.framer);
+        match chunk {
+            Chunk::Bytes { seen, bytes } => {
+                framer.push(&bytes);
+                while let Some(item) = framer.next() {
+                    self.item(item, seen);
+                    if self.batch.len() >= BATCH_RECORDS {
+                        self.append()?;
+                    }
+                }
+            }
+            Chunk::End { seen, reason } => {
+                if let Some(item) = framer.finish() {
+                    self.item(item, seen);
+                }
+                self.gap(reason, seen);
+            }
+        }
+        self.framer = framer;
+        Ok(())
+    }
+
+    fn item(&mut self, item: Item<'_>, seen: Micros) {
+        match item {
+            Item::Banner { .. } => {}
+            Item::Frame(frame) if frame.kind == FrameKind::Event => self.event(&frame, seen),
+            Item::Frame(frame) => self.response(&frame, seen),
+            Item::Garbage(garbage) => self.unreadable(&garbage, seen),
+        }
+    }
+
+    fn event(&mut self, frame: &Frame<'_>, seen: Micros) {
+        let at = frame.header("Timestamp").and_then(epoch).unwrap_or_else(|| self.pbx_clock.reads(seen));
+        let stamp = self.stamp(at, seen);
+        self.batch.push(self.encoder.ami(frame, stamp));
+        self.meters.events.increment(1);
+    }
+
+    /// Answers are not kept, but that to a Ping is a heartbeat.
+    fn response(&mut self, frame: &Frame<'_>, seen: Micros) {
+        if frame.header("Ping").is_none() {
+            return;
+        }
+        if let Some(time) = frame.header("Timestamp").and_then(epoch) {
+            self.pbx_clock.says(time, seen);
+            // A display in seconds; it need not be exact.
+            self.meters.ahead_seconds.set(self.pbx_clock.ahead as f64 / 1e6);
+        }
+        let stamp = self.stamp(self.pbx_clock.reads(seen), seen);
+        let envelope = self.encoder.envelope(Source::Heartbeat, stamp);
+        self.batch.push(self.encoder.record(&envelope));
+    }
+
+    fn unreadable(&mut self, garbage: &Garbage<'_>, seen: Micros) {
+        let stamp = self.stamp(self.pbx_clock.reads(seen), seen);
+        self.batch.push(self.encoder.unreadable(Source::Ami, garbage, stamp));
+        self.meters.unreadable.increment(1);
+    }
+
+    fn gap(&mut self, reason: &'static str, seen: Micros) {
+        let stamp = self.stamp(self.pbx_clock.reads(seen), seen);
+        let mut envelope = self.encoder.envelope(Source::Gap, stamp);
+        envelope.reason = Some(reason.into());
+        self.batch.push(self.encoder.record(&envelope));
+        self.meters.gaps.increment(1);
+    }
+
+    fn stamp(&mut self, at: Micros, seen: Micros) -> Stamp {
+        self.offset += 1;
+        Stamp { at, seen, offset: self.offset }
+    }
+
+    /// Appends the batch; waits while the disk is full, unless it is time to stop.
+    fn append(&mut self) -> Result<(), LogError> {
+        if self.batch.is_empty() {
+            return Ok(());
+        }
+        let batch = std::mem::replace(&mut self.batch, Vec::with_capacity(BATCH_RECORDS));
+        let mut before = None;
+        loop {
+            // The log takes the records even if it refuses them, and they must not be lost then.
+            match self.log.append(EVENTS, 0, batch.clone()) {
+                Err(LogError::DiskFull { dir }) if !*self.stop.borrow() => {
+                    if before.is_none() {
+                        tracing::error!(dir, journal = self.encoder.journal(), "disk full: waiting for space");
+                        before = Some(self.status.send_replace(AmiStatus::DiskFull));
+                    }
+                    std::thread::sleep(DISK_FULL_WAIT);
+                }
+                Err(error) => return Err(error),
+                Ok(_) => {
+                    if let Some(before) = before {
+                        self.status.send_replace(before);
+                    }
+                    return Ok(());
+                }
+            }
+        }
+    }
+}
+
+impl PbxClock {
+    /// The PBX said its time.
+    fn says(&mut self, time: Micros, ours: Micros) {
+        self.ahead = time - ours;
+        self.latest = self.latest.max(Some(time));
+    }
+
+    /// What it shows, never earlier than what it has said.
+    fn reads(&self, ours: Micros) -> Micros {
+        let now = ours + self.ahead;
+        self.latest.map_or(now, |latest| latest.max(now))
+    }
+}

@@ -1,0 +1,288 @@
+//! One client of the playback: its login, its pings, and the recording from where the client before it was left.
+
+use std::io;
+use std::sync::Arc;
+
+use bytes::BytesMut;
+use calltide_schemas::Micros;
+use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _, ReadHalf, WriteHalf, split};
+use tokio::sync::watch;
+use tokio::time::{Duration, Instant, sleep_until};
+use tokio_rustls::TlsAcceptor;
+
+use super::{AtEnd, Fault, PlaybackOptions, Played, Recording, Speed};
+use crate::ami::challenge_key;
+
+/// Both directions of a connection.
+pub(super) trait Duplex: AsyncRead + AsyncWrite + Send + Unpin {}
+
+impl<T: AsyncRead + AsyncWrite + Send + Unpin> Duplex for T {}
+
+/// What Asterisk accepts as one action, roughly: 128 lines of 1,024 bytes.
+const ACTION_BYTES_MAX: usize = 128 << 10;
+
+/// The longest run of bytes that is written at once.
+const WRITE_BYTES_MAX: u64 = 1_500;
+
+/// The challenge given to everybody: the server is for tests and demonstrations.
+const CHALLENGE: &str = "280495117";
+
+/// How fast time goes on behind the end of a recording that was played without limit.
+const UNLIMITED_AFTERWARDS: f64 = 60.0;
+
+/// The state of the playback, over all clients.
+pub(super) struct Play {
+    recording: Arc<Recording>,
+    options: PlaybackOptions,
+    told: watch::Sender<Played>,
+    /// The next piece.
+    next: usize,
+    /// Bytes of the recording that were sent or left out.
+    bytes: u64,
+    faults: std::vec::IntoIter<Fault>,
+    fault: Option<Fault>,
+    /// When the first client had logged in, and when the last piece was sent.
+    began: Option<Instant>,
+    ended: Option<Instant>,
+    over: bool,
+    odd: u64,
+}
+
+/// An action: its headers, in order.
+struct Action(Vec<(String, String)>);
+
+impl Action {
+    fn get(&self, name: &str) -> &str {
+        self.0.iter().find(|(known, _)| known.eq_ignore_ascii_case(name)).map_or("", |(_, value)| value)
+    }
+}
+
+struct Actions {
+    reader: ReadHalf<Box<dyn Duplex>>,
+    buffer: BytesMut,
+}
+
+impl Actions {
+    /// The next action, `None` when the client is gone. What was read stays if this is cancelled.
+    async fn next(&mut self) -> io::Result<Option<Action>> {
+        loop {
+            if let Some(end) = memchr::memmem::find(&self.buffer, b"\r\n\r\n") {
+                let action = self.buffer.split_to(end + 4);
+                let text = String::from_utf8_lossy(&action);
+                let header = |line: &str| {
+                    let (name, value) = line.split_once(':')?;
+                    Some((name.trim().to_owned(), value.trim().to_owned()))
+                };
+                return Ok(Some(Action(text.split("\r\n").filter_map(header).collect())));
+            }
+            if self.buffer.len() > ACTION_BYTES_MAX || self.reader.read_buf(&mut self.buffer).await? == 0 {
+                return Ok(None);
+            }
+        }
+    }
+}
+
+type Writer = WriteHalf<Box<dyn Duplex>>;
+
+impl Play {
+    pub(super) fn new(recording: Arc<Recording>, options: PlaybackOptions, told: watch::Sender<Played>) -> Self {
+        let mut faults = options.faults.clone().into_iter();
+        let fault = faults.next();
+        Self {
+            recording,
+            options,
+            told,
+            next: 0,
+            bytes: 0,
+            faults,
+            fault,
+            began: None,
+            ended: None,
+            over: false,
+            odd: 1,
+        }
+    }
+
+    pub(super) fn tls(&self) -> Option<&TlsAcceptor> {
+        self.options.tls.as_ref()
+    }
+
+    /// Whether nobody is served any more.
+    pub(super) fn is_over(&self) -> bool {
+        self.over
+    }
+
+    /// Serves one client until it or the recording ends.
+    pub(super) async fn client(&mut self, wire: Box<dyn Duplex>) -> io::Result<()> {
+        self.told.send_modify(|played| played.connections += 1);
+        let (reader, mut writer) = split(wire);
+        let mut actions = Actions { reader, buffer: BytesMut::new() };
+        writer.write_all(b"Asterisk Call Manager/11.0.0\r\n").await?;
+        writer.flush().await?;
+        while let Some(action) = actions.next().await? {
+            if self.log_in(&action, &mut writer).await? {
+                self.began.get_or_insert_with(Instant::now);
+                return self.play(&mut actions, &mut writer).await;
+            }
+            if action.get("Action").eq_ignore_ascii_case("Login") {
+                break;
+            }
+        }
+        hang_up(&mut actions, &mut writer).await
+    }
+
+    async fn log_in(&self, action: &Action, writer: &mut Writer) -> io::Result<bool> {
+        let name = action.get("Action");
+        if name.eq_ignore_ascii_case("Challenge") {
+            answer(writer, action, "Success", &format!("Challenge: {CHALLENGE}\r\n")).await?;
+            return Ok(false);
+        }
+        if !name.eq_ignore_ascii_case("Login") {
+            answer(writer, action, "Error", "Message: Permission denied\r\n").await?;
+            return Ok(false);
+        }
+        let secret = &self.options.secret;
+        let proven = if action.get("AuthType").eq_ignore_ascii_case("MD5") {
+            action.get("Key") == challenge_key(CHALLENGE, secret)
+        } else {
+            action.get("Secret") == secret
+        };
+        let welcome = proven && action.get("Username") == self.options.username;
+        let (result, message) = if welcome { ("Success", "accepted") } else { ("Error", "failed") };
+        answer(writer, action, result, &format!("Message: Authentication {message}\r\n")).await?;
+        Ok(welcome)
+    }
+
+    async fn play(&mut self, actions: &mut Actions, writer: &mut Writer) -> io::Result<()> {
+        loop {
+            let due = self.due();
+            tokio::select! {
+                action = actions.next() => {
+                    let Some(action) = action? else { return Ok(()) };
+                    if !self.act(&action, writer).await? {
+                        return hang_up(actions, writer).await;
+                    }
+                }
+                () = sleep_until(due.unwrap_or_else(Instant::now)), if due.is_some() => {
+                    match self.send(writer).await? {
+                        None => {}
+                        Some(Fault::FallSilent { .. }) => return hear_out(actions).await,
+                        Some(Fault::Close { .. } | Fault::LeaveOut { .. }) => return hang_up(actions, writer).await,
+                    }
+                }
+            }
+            if self.ended.is_some() && self.options.at_end == AtEnd::Close {
+                self.over = true;
+                return hang_up(actions, writer).await;
+            }
+        }
+    }
+
+    /// Answers an action; `false` if the client says goodbye.
+    async fn act(&self, action: &Action, writer: &mut Writer) -> io::Result<bool> {
+        let name = action.get("Action");
+        if name.eq_ignore_ascii_case("Ping") {
+            let now = self.now().0;
+            let time = format!("{}.{:06}", now.div_euclid(1_000_000), now.rem_euclid(1_000_000));
+            answer(writer, action, "Success", &format!("Ping: Pong\r\nTimestamp: {time}\r\n")).await?;
+        } else if name.eq_ignore_ascii_case("Logoff") {
+            answer(writer, action, "Goodbye", "").await?;
+            return Ok(false);
+        } else {
+            answer(writer, action, "Error", "Message: a playback can't do that\r\n").await?;
+        }
+        Ok(true)
+    }
+
+    /// When the next piece is to be sent.
+    fn due(&self) -> Option<Instant> {
+        let piece = self.recording.pieces().get(self.next)?;
+        let began = self.began?;
+        Some(match self.options.speed {
+            Speed::Unlimited => began,
+            Speed::Times(times) => began + span(piece.at - self.recording.span().0).div_f64(times),
+        })
+    }
+
+    /// The time that the played PBX shows.
+    fn now(&self) -> Micros {
+        let pieces = self.recording.pieces();
+        let (first, last) = self.recording.span();
+        let passed = |since: Option<Instant>, times: f64| {
+            let passed = since.map_or(Duration::ZERO, |since| since.elapsed());
+            i64::try_from(passed.mul_f64(times).as_micros()).unwrap_or(i64::MAX)
+        };
+        let sent = self.next.checked_sub(1).map_or(first, |before| pieces[before].at);
+        match (pieces.get(self.next), self.options.speed) {
+            (None, Speed::Times(times)) => last + passed(self.ended, times),
+            (None, Speed::Unlimited) => last + passed(self.ended, UNLIMITED_AFTERWARDS),
+            (Some(_), Speed::Unlimited) => sent,
+            (Some(next), Speed::Times(times)) => (first + passed(self.began, times)).clamp(sent, next.at),
+        }
+    }
+
+    /// Sends the next piece, in odd portions. A fault that ends the connection is returned.
+    async fn send(&mut self, writer: &mut Writer) -> io::Result<Option<Fault>> {
+        let range = self.recording.pieces()[self.next].range.clone();
+        let recording = self.recording.clone();
+        let mut rest = recording.bytes(range);
+        self.next += 1;
+        let mut ending = None;
+        while !rest.is_empty() && ending.is_none() {
+            let until_fault = self.fault.map_or(u64::MAX, |fault| fault.after().saturating_sub(self.bytes));
+            let portion = self.portion().min(until_fault).min(rest.len() as u64);
+            let (now, later) = rest.split_at(usize::try_from(portion).unwrap_or(rest.len()));
+            writer.write_all(now).await?;
+            self.bytes += portion;
+            rest = later;
+            if portion == until_fault {
+                match self.fault {
+                    Some(Fault::LeaveOut { bytes, .. }) => {
+                        let left_out = bytes.min(rest.len() as u64);
+                        rest = rest.get(usize::try_from(left_out).unwrap_or(rest.len())..).unwrap_or_default();
+                        self.bytes += left_out;
+                    }
+                    fault => ending = fault,
+                }
+                self.fault = self.faults.next();
+            }
+        }
+        writer.flush().await?;
+        if self.next == self.recording.pieces().len() {
+            self.ended = Some(Instant::now());
+        }
+        self.told.send_modify(|played| played.events = self.next);
+        Ok(ending)
+    }
+
+    /// An odd number of bytes, from a linear congruential sequence (Numerical Recipes), so that frames are cut anywhere.
+    fn portion(&mut self) -> u64 {
+        self.odd = self.odd.wrapping_mul(1_664_525).wrapping_add(1_013_904_223) & 0xffff_ffff;
+        1 + (self.odd >> 8) % WRITE_BYTES_MAX
+    }
+}
+
+/// Ends the connection so that the client gets all that was sent: closing with something unread would reset it.
+async fn hang_up(actions: &mut Actions, writer: &mut Writer) -> io::Result<()> {
+    writer.shutdown().await?;
+    hear_out(actions).await
+}
+
+/// Takes what the client says until it is gone.
+async fn hear_out(actions: &mut Actions) -> io::Result<()> {
+    while actions.next().await?.is_some() {}
+    Ok(())
+}
+
+fn span(micros: i64) -> Duration {
+    Duration::from_micros(u64::try_from(micros).unwrap_or(0))
+}
+
+async fn answer(writer: &mut Writer, action: &Action, result: &str, rest: &str) -> io::Result<()> {
+    let id = match action.get("ActionID") {
+        "" => String::new(),
+        id => format!("ActionID: {id}\r\n"),
+    };
+    writer.write_all(format!("Response: {result}\r\n{id}{rest}\r\n").as_bytes()).await?;
+    writer.flush().await
+}
