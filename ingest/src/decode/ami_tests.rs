@@ -33,92 +33,91 @@ fn items(pieces: &[&[u8]]) -> Vec<String> {
     seen
 }
 
+/// What happened, the bytes, the items.
+const SITUATIONS: &[(&str, &str, &[&str])] = &[
+    (
+        "banner without a blank line, login",
+        "Asterisk Call Manager/5.0.5\r\nResponse: Success\r\nMessage: Authentication accepted\r\n\r\n",
+        &["banner 5.0.5", "Response Response=Success Message=Authentication accepted"],
+    ),
+    (
+        "values keep everything behind the colon, one blank aside; names may repeat",
+        "Event: X\r\nA: 1:2: 3 \r\nB:x\r\nC: \r\nC:  y\r\n\r\n",
+        &["Event Event=X A=1:2: 3  B=x C= C= y"],
+    ),
+    ("a line feed in a value is data", "Event: X\r\nAppData: a\nb\r\n\r\n", &["Event Event=X AppData=a\\nb"]),
+    (
+        "a line break in a value too",
+        "Event: X\r\nAppData: a\r\nb\r\nC: d\r\n\r\n",
+        &["Event Event=X AppData=a\\r\\nb C=d"],
+    ),
+    ("a lone CR too", "Event: X\r\nA: a\rb\r\r\n\r\n", &["Event Event=X A=a\\rb\\r"]),
+    (
+        "asterisk#761",
+        "Event: CoreShowChannelMap\r\nActionID: 1\r\n\nEvent: CoreShowChannelMapComplete\r\nActionID: 1\r\n\r\n",
+        &["Event Event=CoreShowChannelMap ActionID=1", "Event Event=CoreShowChannelMapComplete ActionID=1"],
+    ),
+    (
+        "the events OriginateResponse and UserEvent may have headers of responses",
+        "Event: OriginateResponse\r\nPrivilege: call,all\r\nResponse: Failure\r\n\r\nEvent: UserEvent\r\nEvent: x\r\n\r\n",
+        &["Event Event=OriginateResponse Privilege=call,all Response=Failure", "Event Event=UserEvent Event=x"],
+    ),
+    (
+        "a command's output up to Asterisk 13",
+        "Response: Follows\r\nPrivilege: Command\r\nA: 1\nB\r\n\r\nC\n--END COMMAND--\r\n\r\nEvent: X\r\n\r\n",
+        &["Response Response=Follows Privilege=Command A=1\\nB\\r\\n\\r\\nC\\n--END COMMAND--", "Event Event=X"],
+    ),
+    (
+        "a command's output since Asterisk 14",
+        "Response: Success\r\nMessage: Command output follows\r\nOutput: a\r\nOutput: \r\nOutput: b\r\n\r\n",
+        &["Response Response=Success Message=Command output follows Output=a Output= Output=b"],
+    ),
+    (
+        "the rest of a frame whose beginning is lost",
+        "dFoo: x\r\nBar: y\r\n\r\nEvent: X\r\n\r\n",
+        &["torn_frame 0: dFoo: x\\r\\nBar: y\\r\\n\\r\\n", "Event Event=X"],
+    ),
+    (
+        "garbage that a frame runs into",
+        "junk\r\nmore\r\nEvent: X\r\n\r\n",
+        &["torn_frame 0: junk\\r\\nmore\\r\\n", "Event Event=X"],
+    ),
+    (
+        "an event torn within a value, and the next one",
+        "Event: Hangup\r\nPrivilege: call,all\r\nChannel: SIP/tEvent: Newchannel\r\nPrivilege: call,all\r\nA: b\r\n\r\n",
+        &[
+            "torn_frame 0: Event: Hangup\\r\\nPrivilege: call,all\\r\\nChannel: SIP/t",
+            "Event Event=Newchannel Privilege=call,all A=b",
+        ],
+    ),
+    (
+        "torn within the first line",
+        "Event: HanEvent: Newchannel\r\nPrivilege: call,all\r\n\r\n",
+        &["torn_frame 0: Event: Han", "Event Event=Newchannel Privilege=call,all"],
+    ),
+    (
+        "torn behind a line",
+        "Event: Hangup\r\nPrivilege: call,all\r\nEvent: Newchannel\r\nPrivilege: call,all\r\n\r\n",
+        &["torn_frame 0: Event: Hangup\\r\\nPrivilege: call,all\\r\\n", "Event Event=Newchannel Privilege=call,all"],
+    ),
+    (
+        "two recordings in one file, the first one torn",
+        "Event: Hangup\r\nAsterisk Call Manager/11.0.0\r\nEvent: X\r\n\r\n",
+        &["torn_frame 0: Event: Hangup\\r\\n", "banner 11.0.0", "Event Event=X"],
+    ),
+    (
+        "the end is missing",
+        "Event: X\r\n\r\nEvent: Y\r\nA: b\r\n",
+        &["Event Event=X", "torn_frame 12: Event: Y\\r\\nA: b\\r\\n"],
+    ),
+    ("letter case is ignored, blank lines are passed over", "\r\n\r\nEVENT: X\r\n\r\n\r\n", &["Event EVENT=X"]),
+    ("not UTF-8", "Event: X\r\nA: \u{80}\r\n\r\n", &["Event Event=X A=\\xc2\\x80"]),
+    ("nothing", "", &[]),
+];
+
 #[test]
 fn situations() {
-    let cases: &[(&str, &str, &[&str])] = &[
-        (
-            "banner without a blank line, login",
-            "Asterisk Call Manager/5.0.5\r\nResponse: Success\r\nMessage: Authentication accepted\r\n\r\n",
-            &["banner 5.0.5", "Response Response=Success Message=Authentication accepted"],
-        ),
-        (
-            "values keep everything behind the colon, one blank aside; names may repeat",
-            "Event: X\r\nA: 1:2: 3 \r\nB:x\r\nC: \r\nC:  y\r\n\r\n",
-            &["Event Event=X A=1:2: 3  B=x C= C= y"],
-        ),
-        ("a line feed in a value is data", "Event: X\r\nAppData: a\nb\r\n\r\n", &["Event Event=X AppData=a\\nb"]),
-        (
-            "a line break in a value too",
-            "Event: X\r\nAppData: a\r\nb\r\nC: d\r\n\r\n",
-            &["Event Event=X AppData=a\\r\\nb C=d"],
-        ),
-        ("a lone CR too", "Event: X\r\nA: a\rb\r\r\n\r\n", &["Event Event=X A=a\\rb\\r"]),
-        (
-            "asterisk#761",
-            "Event: CoreShowChannelMap\r\nActionID: 1\r\n\nEvent: CoreShowChannelMapComplete\r\nActionID: 1\r\n\r\n",
-            &["Event Event=CoreShowChannelMap ActionID=1", "Event Event=CoreShowChannelMapComplete ActionID=1"],
-        ),
-        (
-            "the events OriginateResponse and UserEvent may have headers of responses",
-            "Event: OriginateResponse\r\nPrivilege: call,all\r\nResponse: Failure\r\n\r\nEvent: UserEvent\r\nEvent: x\r\n\r\n",
-            &["Event Event=OriginateResponse Privilege=call,all Response=Failure", "Event Event=UserEvent Event=x"],
-        ),
-        (
-            "a command's output up to Asterisk 13",
-            "Response: Follows\r\nPrivilege: Command\r\nA: 1\nB\r\n\r\nC\n--END COMMAND--\r\n\r\nEvent: X\r\n\r\n",
-            &["Response Response=Follows Privilege=Command A=1\\nB\\r\\n\\r\\nC\\n--END COMMAND--", "Event Event=X"],
-        ),
-        (
-            "a command's output since Asterisk 14",
-            "Response: Success\r\nMessage: Command output follows\r\nOutput: a\r\nOutput: \r\nOutput: b\r\n\r\n",
-            &["Response Response=Success Message=Command output follows Output=a Output= Output=b"],
-        ),
-        (
-            "the rest of a frame whose beginning is lost",
-            "dFoo: x\r\nBar: y\r\n\r\nEvent: X\r\n\r\n",
-            &["torn_frame 0: dFoo: x\\r\\nBar: y\\r\\n\\r\\n", "Event Event=X"],
-        ),
-        (
-            "garbage that a frame runs into",
-            "junk\r\nmore\r\nEvent: X\r\n\r\n",
-            &["torn_frame 0: junk\\r\\nmore\\r\\n", "Event Event=X"],
-        ),
-        (
-            "an event torn within a value, and the next one",
-            "Event: Hangup\r\nPrivilege: call,all\r\nChannel: SIP/tEvent: Newchannel\r\nPrivilege: call,all\r\nA: b\r\n\r\n",
-            &[
-                "torn_frame 0: Event: Hangup\\r\\nPrivilege: call,all\\r\\nChannel: SIP/t",
-                "Event Event=Newchannel Privilege=call,all A=b",
-            ],
-        ),
-        (
-            "torn within the first line",
-            "Event: HanEvent: Newchannel\r\nPrivilege: call,all\r\n\r\n",
-            &["torn_frame 0: Event: Han", "Event Event=Newchannel Privilege=call,all"],
-        ),
-        (
-            "torn behind a line",
-            "Event: Hangup\r\nPrivilege: call,all\r\nEvent: Newchannel\r\nPrivilege: call,all\r\n\r\n",
-            &[
-                "torn_frame 0: Event: Hangup\\r\\nPrivilege: call,all\\r\\n",
-                "Event Event=Newchannel Privilege=call,all",
-            ],
-        ),
-        (
-            "two recordings in one file, the first one torn",
-            "Event: Hangup\r\nAsterisk Call Manager/11.0.0\r\nEvent: X\r\n\r\n",
-            &["torn_frame 0: Event: Hangup\\r\\n", "banner 11.0.0", "Event Event=X"],
-        ),
-        (
-            "the end is missing",
-            "Event: X\r\n\r\nEvent: Y\r\nA: b\r\n",
-            &["Event Event=X", "torn_frame 12: Event: Y\\r\\nA: b\\r\\n"],
-        ),
-        ("letter case is ignored, blank lines are passed over", "\r\n\r\nEVENT: X\r\n\r\n\r\n", &["Event EVENT=X"]),
-        ("not UTF-8", "Event: X\r\nA: \u{80}\r\n\r\n", &["Event Event=X A=\\xc2\\x80"]),
-        ("nothing", "", &[]),
-    ];
-    for (situation, bytes, expected) in cases {
+    for (situation, bytes, expected) in SITUATIONS {
         assert_eq!(items(&[bytes.as_bytes()]), *expected, "{situation}");
         let single: Vec<&[u8]> = bytes.as_bytes().chunks(1).collect();
         assert_eq!(items(&single), *expected, "{situation}, byte by byte");

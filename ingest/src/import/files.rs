@@ -122,10 +122,10 @@ fn identify(log: &dyn EventLog, pbx: &str, looked: Looked) -> Result<Opened, Imp
     let mut earlier: Vec<(u64, String, u64)> = Vec::new();
     for (journal, offset) in log.journals(&prefix)? {
         let name = journal.strip_prefix(&prefix).and_then(|name| name.split_once('-'));
-        if let Some((Ok(length), hash)) = name.map(|(length, hash)| (length.parse::<u64>(), hash)) {
-            if length <= bytes {
-                earlier.push((length, hash.to_owned(), offset));
-            }
+        if let Some((Ok(length), hash)) = name.map(|(length, hash)| (length.parse::<u64>(), hash))
+            && length <= bytes
+        {
+            earlier.push((length, hash.to_owned(), offset));
         }
     }
     earlier.sort();

@@ -11,7 +11,7 @@ use crate::memory::MemoryLog;
 
 const SEEN: Micros = Micros(1_800_000_000_000_000);
 
-pub fn capture(version: &str, file: &str) -> PathBuf {
+pub(crate) fn capture(version: &str, file: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/captures").join(version).join(file)
 }
 
@@ -22,6 +22,15 @@ fn plan_of(version: &str) -> ImportPlan {
         queue_log: vec![capture(version, "queue_log")],
         ..ImportPlan::default()
     }
+}
+
+const SOURCES: [(&str, Source); 3] =
+    [("ami.raw", Source::Ami), ("cel.csv", Source::Cel), ("queue_log", Source::QueueLog)];
+
+fn plan_of_one(source: Source, path: PathBuf) -> ImportPlan {
+    let of = |wanted| if source == wanted { vec![path.clone()] } else { Vec::new() };
+    let (ami, cel, queue_log) = (of(Source::Ami), of(Source::Cel), of(Source::QueueLog));
+    ImportPlan { pbx: Some("p".into()), ami, cel, queue_log, ..ImportPlan::default() }
 }
 
 fn run(log: &MemoryLog, plan: &ImportPlan) -> Result<ImportSummary, ImportError> {
@@ -98,15 +107,10 @@ fn a_failing_log_loses_and_doubles_nothing() {
 #[test]
 fn a_file_that_grew_gives_what_is_new_in_it() {
     let folder = tempfile::tempdir().unwrap();
-    for (name, source) in [("ami.raw", Source::Ami), ("cel.csv", Source::Cel), ("queue_log", Source::QueueLog)] {
+    for (name, source) in SOURCES {
         let bytes = fs::read(capture("asterisk-22.10", name)).unwrap();
         let path = folder.path().join(name);
-        let mut plan = ImportPlan { pbx: Some("p".into()), ..ImportPlan::default() };
-        match source {
-            Source::Ami => plan.ami.push(path.clone()),
-            Source::Cel => plan.cel.push(path.clone()),
-            _ => plan.queue_log.push(path.clone()),
-        }
+        let plan = plan_of_one(source, path.clone());
         let log = MemoryLog::default();
         // Cut in the middle of a record each time.
         for part in [bytes.len() / 3, bytes.len() / 2, bytes.len()] {
@@ -194,4 +198,68 @@ fn an_event_without_a_time_gets_the_latest_before_it_and_the_first_gets_the_next
         "import_end 7500000 -",
     ];
     assert_eq!(seen, expected);
+}
+
+#[test]
+fn a_damaged_time_does_not_carry_the_heartbeats_away() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("ami");
+    let event = |at: &str| format!("Event: Hangup\r\nTimestamp: {at}\r\n\r\n");
+    let times = ["1795345923.1", "9795345924.1", "1795345925.1", "1798345925.1", "1798345926.1"];
+    fs::write(&path, times.map(event).concat()).unwrap();
+    let log = MemoryLog::default();
+    run(&log, &plan_of_one(Source::Ami, path)).unwrap();
+    let (mut heartbeats, mut events) = (Vec::new(), Vec::new());
+    log.each(|envelope| match envelope.source {
+        Source::Heartbeat => heartbeats.push(envelope.at.0 / 1_000_000),
+        Source::Ami => events.push(envelope.at.0 / 1_000_000),
+        Source::ImportEnd => assert_eq!(envelope.at.0, 1_798_345_926_100_000),
+        Source::Cel | Source::QueueLog | Source::Gap | Source::Unreadable => unreachable!("{envelope:?}"),
+    });
+    assert_eq!(events, [1_795_345_923, 9_795_345_924, 1_795_345_925, 1_798_345_925, 1_798_345_926], "as they said");
+    assert_eq!(
+        heartbeats,
+        [1_795_345_923, 1_795_345_925, 1_798_345_926],
+        "a month of silence is believed once confirmed"
+    );
+}
+
+/// Damages copies of the captures, with the seed in every message.
+#[test]
+fn damaged_files_are_imported_as_far_as_they_can_be_read_and_each_time_alike() {
+    let folder = tempfile::tempdir().unwrap();
+    for seed in 1..=40_u64 {
+        let mut state = seed;
+        let mut random = |below: usize| {
+            state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+            usize::try_from(state >> 33).unwrap() % below
+        };
+        let (name, source) = SOURCES[random(3)];
+        let mut bytes = fs::read(capture("asterisk-16.28", name)).unwrap();
+        let from = random(bytes.len() / 2);
+        bytes = bytes.split_off(from);
+        bytes.truncate(60_000);
+        for _ in 0..random(30) {
+            let at = random(bytes.len());
+            match random(4) {
+                0 => bytes[at] ^= 1 << random(8),
+                1 => drop(bytes.drain(at..(at + random(300)).min(bytes.len() - 1))),
+                2 => bytes.insert(at, b"\"\r\n\0\xff:|,"[random(8)]),
+                _ => bytes.extend_from_within(at..(at + random(300)).min(bytes.len())),
+            }
+        }
+        let path = folder.path().join(format!("{seed}"));
+        fs::write(&path, &bytes).unwrap();
+        let plan = plan_of_one(source, path);
+        let whole = MemoryLog::default();
+        let summary = run(&whole, &plan).unwrap_or_else(|error| panic!("seed {seed}: {error}"));
+        let expected = whole.records();
+        whole.each(|_| {});
+        assert!(summary.appended > 10, "seed {seed}");
+        let part = MemoryLog::default();
+        let kept = expected[..random(expected.len())].to_vec();
+        calltide_eventlog::EventLog::append(&part, "calltide.events", 0, kept).unwrap();
+        run(&part, &plan).unwrap();
+        assert!(part.records() == expected, "seed {seed}");
+    }
 }

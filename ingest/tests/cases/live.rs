@@ -14,6 +14,7 @@ use calltide_schemas::envelope::Source;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio_rustls::TlsAcceptor;
+use tokio_rustls::rustls::pki_types::PrivateKeyDer;
 use tokio_rustls::rustls::{ServerConfig, crypto::ring};
 
 use crate::import::capture;
@@ -201,7 +202,7 @@ async fn over_tls_only_with_a_certificate_that_is_trusted() {
     };
     let (server, trusted) = certified("ca.pem");
     let (_, stranger) = certified("other.pem");
-    let key = tokio_rustls::rustls::pki_types::PrivateKeyDer::Pkcs8(server.signing_key.serialize_der().into());
+    let key = PrivateKeyDer::Pkcs8(server.signing_key.serialize_der().into());
     let tls = ServerConfig::builder_with_provider(Arc::new(ring::default_provider()))
         .with_safe_default_protocol_versions()
         .unwrap()

@@ -8,7 +8,7 @@ use calltide_eventlog::{Batch, EventLog, LogError, Offset, Partition, Record, Re
 use calltide_schemas::envelope::{Envelope, Source};
 
 #[derive(Default)]
-pub struct MemoryLog {
+pub(crate) struct MemoryLog {
     records: Mutex<Vec<Record>>,
     /// Appends that still succeed, if limited.
     allowed: Mutex<Option<usize>>,
@@ -18,29 +18,29 @@ pub struct MemoryLog {
 
 impl MemoryLog {
     /// From now on this many appends succeed, then all fail.
-    pub fn fail_after(&self, appends: Option<usize>) {
+    pub(crate) fn fail_after(&self, appends: Option<usize>) {
         *self.allowed.lock().unwrap() = appends;
     }
 
     /// The next so many appends find the disk full.
-    pub fn fill_disk(&self, appends: usize) {
+    pub(crate) fn fill_disk(&self, appends: usize) {
         *self.disk_full.lock().unwrap() = appends;
     }
 
-    pub fn records(&self) -> Vec<Record> {
+    pub(crate) fn records(&self) -> Vec<Record> {
         self.records.lock().unwrap().clone()
     }
 
-    pub fn payloads(&self) -> Vec<String> {
+    pub(crate) fn payloads(&self) -> Vec<String> {
         self.records().into_iter().map(|record| String::from_utf8(record.payload.unwrap()).unwrap()).collect()
     }
 
-    pub fn count(&self, source: Source) -> usize {
+    pub(crate) fn count(&self, source: Source) -> usize {
         self.records().iter().filter(|record| record.kind == source.name()).count()
     }
 
     /// Gives each envelope to `each`, after checking that record and envelope agree.
-    pub fn each(&self, mut each: impl FnMut(&Envelope<'_>)) {
+    pub(crate) fn each(&self, mut each: impl FnMut(&Envelope<'_>)) {
         for record in self.records() {
             let payload = record.payload.unwrap();
             let envelope: Envelope<'_> = serde_json::from_slice(&payload).unwrap();
