@@ -1,7 +1,7 @@
 //! The live collector of one PBX: connects to its AMI, logs in, and journals every event before anybody looks at it.
 //!
-//! A task reads the socket and hands bytes on ([`session`]); a thread frames them and appends envelopes to the log
-//! ([`journal`]). A lost connection is made again, and both ends of the gap are in the log. Time comes from the caller.
+//! A task reads the socket and hands bytes on (`session`); a thread frames them and appends envelopes to the log
+//! (`journal`). A lost connection is made again, and both ends of the gap are in the log. Time comes from the caller.
 
 mod backoff;
 mod config;

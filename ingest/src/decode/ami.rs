@@ -174,6 +174,10 @@ impl Framer {
                 if over {
                     return Some((Found::Frame(FrameKind::Response), after));
                 }
+                // A command whose end was lost must not swallow the events behind it.
+                if let Some(cut) = self.run_into(end) {
+                    return Some((Found::Garbage(Flaw::TornFrame), cut));
+                }
                 self.add_header(end);
                 self.next_line(after);
                 None
@@ -222,8 +226,8 @@ impl Framer {
                 }
             }
             b'A' if line.starts_with(BANNER) => return Some((Found::Garbage(Flaw::TornFrame), self.line)),
-            b'P' if line.starts_with(b"Privilege:") => {
-                if let Some(cut) = self.run_into() {
+            b'P' => {
+                if let Some(cut) = self.run_into(end) {
                     return Some((Found::Garbage(Flaw::TornFrame), cut));
                 }
             }
@@ -237,8 +241,8 @@ impl Framer {
     /// Where a frame begins that ran into this one, seen at a `Privilege:` line. An event has that line second, so the line
     /// before is its first, and what stands before `Event: ` in it is the end of what was torn. Asterisk before 16.26, 18.12
     /// and 19.4 goes on writing after a write that failed half-way (ASTERISK-29948).
-    fn run_into(&self) -> Option<usize> {
-        let before = self.ranges.last()?;
+    fn run_into(&self, end: usize) -> Option<usize> {
+        let before = self.ranges.last().filter(|_| self.buf[self.line..end].starts_with(b"Privilege:"))?;
         let from = self.start + before.name as usize;
         let line = &self.buf[from..self.start + before.value_end as usize];
         let event = memmem::rfind(line, b"Event: ")?;

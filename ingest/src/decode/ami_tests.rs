@@ -68,6 +68,14 @@ const SITUATIONS: &[(&str, &str, &[&str])] = &[
         &["Response Response=Follows Privilege=Command A=1\\nB\\r\\n\\r\\nC\\n--END COMMAND--", "Event Event=X"],
     ),
     (
+        "a command whose end was lost",
+        "Response: Follows\r\nPrivilege: Command\r\nA\nB\r\n\r\nEvent: X\r\nPrivilege: call,all\r\n\r\n",
+        &[
+            "torn_frame 0: Response: Follows\\r\\nPrivilege: Command\\r\\nA\\nB\\r\\n\\r\\n",
+            "Event Event=X Privilege=call,all",
+        ],
+    ),
+    (
         "a command's output since Asterisk 14",
         "Response: Success\r\nMessage: Command output follows\r\nOutput: a\r\nOutput: \r\nOutput: b\r\n\r\n",
         &["Response Response=Success Message=Command output follows Output=a Output= Output=b"],

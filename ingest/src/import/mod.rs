@@ -1,6 +1,6 @@
 //! Imports recorded files: merged by time, appended to the log once, however often and however interrupted.
 //!
-//! A file's journal is named by its content, so the log itself tells what is already there ([`files`]). Times of the merged
+//! A file's journal is named by its content, so the log itself tells what is already there (`files`). Times of the merged
 //! files drive heartbeats, so that timers fire as they would have. It must not know what the events mean.
 
 mod files;

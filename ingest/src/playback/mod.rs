@@ -1,7 +1,7 @@
 //! Plays a recording back as an Asterisk would say it: an AMI server for the demo and for tests.
 //!
 //! Login, Ping and Logoff are real, events come at the recorded pace or faster, with the recorded times, and on request the
-//! server misbehaves. It knows frames and their times only. [`recording`] is what is played, [`session`] one client.
+//! server misbehaves. It knows frames and their times only. `recording` is what is played, `session` one client.
 
 mod recording;
 mod session;
