@@ -1,6 +1,6 @@
 //! Measures the embedded log: appends of events in batches, each synced before it is acknowledged, then a read of all.
 //!
-//! `log_bench [DIR] [RECORDS] [PAYLOAD_BYTES] [THREADS]`. DIR must not hold a log and is left behind with one.
+//! `log_bench [DIR] [RECORDS] [PAYLOAD_BYTES] [THREADS] [BATCH]`. DIR must not hold a log and is left behind with one.
 
 #![expect(clippy::print_stdout, reason = "a measurement is printed")]
 
@@ -11,7 +11,6 @@ use calltide_eventlog::{
     embedded::{EmbeddedLog, EmbeddedOptions},
 };
 
-const BATCH: usize = 1000;
 const TOPIC: &str = "calltide.events";
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -20,16 +19,18 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let records: usize = args.next().map_or(Ok(2_000_000), |arg| arg.parse())?;
     let payload_bytes: usize = args.next().map_or(Ok(500), |arg| arg.parse())?;
     let threads: usize = args.next().map_or(Ok(4), |arg| arg.parse())?;
+    let batch_records: usize = args.next().map_or(Ok(1000), |arg| arg.parse())?;
     let topic = TopicSpec { name: TOPIC.into(), partitions: 1, cleanup: Cleanup::Delete { after: None } };
     let log = EmbeddedLog::open(&dir, &[topic], EmbeddedOptions::default())?;
 
-    let batches: Vec<Vec<Record>> = (0..100).map(|batch| events(batch * BATCH, payload_bytes)).collect();
+    let batches: Vec<Vec<Record>> =
+        (0..100).map(|batch| events(batch * batch_records, batch_records, payload_bytes)).collect();
     let began = Instant::now();
     std::thread::scope(|scope| -> Result<(), Box<dyn std::error::Error>> {
         let appending = (0..threads).map(|thread| {
             let (log, batches) = (&log, &batches);
             scope.spawn(move || {
-                (thread..records / BATCH)
+                (thread..records / batch_records)
                     .step_by(threads)
                     .try_for_each(|batch| log.append(TOPIC, 0, batches[batch % batches.len()].clone()).map(drop))
             })
@@ -68,8 +69,8 @@ fn print(what: &str, records: usize, began: Instant) {
 }
 
 /// AMI events as they look in the log.
-fn events(first: usize, bytes: usize) -> Vec<Record> {
-    (first..first + BATCH).map(|n| event(n as u64, bytes)).collect()
+fn events(first: usize, count: usize, bytes: usize) -> Vec<Record> {
+    (first..first + count).map(|n| event(n as u64, bytes)).collect()
 }
 
 fn event(n: u64, bytes: usize) -> Record {

@@ -4,7 +4,7 @@
 
 use std::{
     fs::{self, File},
-    io,
+    io::{self, BufWriter, Write},
     os::unix::fs::FileExt,
     path::Path,
 };
@@ -19,16 +19,26 @@ const PAGE_BYTES: usize = 4096;
 
 /// Replaces a file as a whole: after a crash either the old or the new content is there.
 pub(super) fn replace(dir: &Path, name: &str, bytes: &[u8]) -> Result<()> {
-    let path = dir.join(name);
+    replace_by(dir, name, |file| file.write_all(bytes).map_err(|e| write_error(dir, &format!("write {name}"), e)))
+}
+
+/// Like [`replace`], with what `fill` writes. If that fails, the old content stays and no space is taken.
+pub(super) fn replace_by<T>(dir: &Path, name: &str, fill: impl FnOnce(&mut BufWriter<File>) -> Result<T>) -> Result<T> {
     let temporary = dir.join(format!("{name}.new"));
+    let failing = |e| write_error(dir, &format!("write {name}"), e);
     let write = || {
-        let file = File::create(&temporary)?;
-        file.write_all_at(bytes, 0)?;
-        file.sync_all()?;
-        fs::rename(&temporary, &path)?;
-        sync_dir(dir)
+        let mut file = BufWriter::new(File::create(&temporary).map_err(failing)?);
+        let filled = fill(&mut file)?;
+        let mut finish = || {
+            file.flush()?;
+            file.get_ref().sync_all()?;
+            fs::rename(&temporary, dir.join(name))?;
+            sync_dir(dir)
+        };
+        finish().map_err(failing)?;
+        Ok(filled)
     };
-    write().map_err(|e| write_error(dir, &format!("write {}", path.display()), e))
+    write().inspect_err(|_| drop(fs::remove_file(&temporary)))
 }
 
 /// Makes the names in a directory survive a power loss.

@@ -9,6 +9,7 @@ mod disk;
 mod follow;
 mod frame;
 mod layout;
+mod lock;
 mod read;
 mod recover;
 mod retain;
@@ -24,8 +25,7 @@ mod writer;
 pub use verify::{Damage, Lost, verify};
 
 use std::{
-    fs::{self, File, OpenOptions, TryLockError},
-    io::{self, Read, Write},
+    fs, io,
     path::{Path, PathBuf},
     sync::Arc,
     time::Duration,
@@ -34,6 +34,7 @@ use std::{
 use crate::{Batch, EventLog, LogError, Offset, Output, Partition, Record, Result, TopicSpec, Worker};
 use follow::Follower;
 use layout::{Carries, Layout, Stream};
+use lock::Lock;
 use synced::SyncedFile;
 use view::Core;
 use writer::{Epochs, Job, Writer, WriterThread};
@@ -79,7 +80,7 @@ struct Inner {
 
 #[derive(Debug)]
 enum Mode {
-    Writing { writer: Writer, _lock: File },
+    Writing { writer: Writer, _lock: Lock },
     Reading(Follower),
 }
 
@@ -94,7 +95,7 @@ impl EmbeddedLog {
     /// [`LogError::Locked`] while another process writes; [`LogError::DiskFull`] only when something new must be created.
     pub fn open(dir: &Path, topics: &[TopicSpec], options: EmbeddedOptions) -> Result<Self> {
         fs::create_dir_all(dir).map_err(|e| disk::write_error(dir, "create the log's directory", e))?;
-        let lock = lock(dir)?;
+        let lock = Lock::take(dir)?;
         let stored = Layout::load(dir);
         if stored.is_none() && Layout::exists(dir) && !segment::list(dir).unwrap_or_default().is_empty() {
             return Err(LogError::Damaged { what: format!("the list of topics in {}, in both copies", dir.display()) });
@@ -162,27 +163,6 @@ impl EmbeddedLog {
         self.inner.writer()?;
         retain::retain(&self.inner.core, before, protect)
     }
-}
-
-/// Takes the writer's lock; the file holds the process id for the message of whoever comes second.
-fn lock(dir: &Path) -> Result<File> {
-    let path = dir.join("lock");
-    let locking = |e| disk::write_error(dir, "lock the log", e);
-    let mut file =
-        OpenOptions::new().read(true).write(true).create(true).truncate(false).open(path).map_err(locking)?;
-    match file.try_lock() {
-        Ok(()) => {}
-        Err(TryLockError::WouldBlock) => {
-            let mut pid = String::new();
-            // The id is a courtesy: the lock is what counts.
-            drop(file.read_to_string(&mut pid));
-            return Err(LogError::Locked { dir: dir.display().to_string(), pid: pid.trim().parse().ok() });
-        }
-        Err(TryLockError::Error(e)) => return Err(failed("lock the log", e)),
-    }
-    // On a full disk the id may be missing; the lock holds all the same.
-    drop(file.set_len(0).and_then(|()| file.write_all(format!("{}\n", std::process::id()).as_bytes())));
-    Ok(file)
 }
 
 impl Inner {
@@ -332,6 +312,8 @@ fn missing(dir: &Path) -> LogError {
 #[cfg(test)]
 mod tests {
     #![expect(clippy::unwrap_used, reason = "tests")]
+
+    use std::fs::File;
 
     use super::*;
     use crate::Cleanup;

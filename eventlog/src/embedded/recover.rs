@@ -228,3 +228,42 @@ fn from(found: &Found) -> u64 {
 fn is_bad(found: &Found) -> bool {
     matches!(found, Found::Bad { .. })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::embedded::frame::{Meta, put_frame};
+
+    /// What lies in a segment, in words: `3/1` is frame 3 of the group that began with frame 1, `bad` is not whole.
+    /// Each takes 100 bytes after a head of 100. Tells where a torn tail begins.
+    fn check(found: &str, synced_to: u64, expected: Option<u64>) {
+        let place = |(at, word): (u64, &str)| match word.split_once('/') {
+            None => Found::Bad { from: 100 * at, to: 100 * at + 100 },
+            Some((sequence, group)) => {
+                let number = |text: &str| text.parse().unwrap_or(0);
+                let header = put_frame(&mut Vec::new(), number(sequence), number(group), &Meta::default(), &[]);
+                Found::Frame { position: 100 * at, header, meta: Meta::default() }
+            }
+        };
+        let places: Vec<_> = (1..).zip(found.split_whitespace()).map(place).collect();
+        assert_eq!(torn_at(&places, synced_to, 1), expected, "{found}");
+    }
+
+    #[test]
+    fn a_tail_is_torn_only_where_nothing_says_that_it_was_synced() {
+        check("1/1 2/2 3/3", 0, None);
+        check("1/1 2/2 bad", 0, Some(300));
+        check("1/1 2/2 bad", 300, Some(300));
+        // The published end says that it had been acknowledged.
+        check("1/1 2/2 bad", 400, None);
+        check("1/1 bad 3/3", 400, None);
+        // Only the later part of a group that was never synced reached the disk.
+        check("1/1 bad 3/2", 0, Some(200));
+        check("1/1 bad 3/2 bad", 0, Some(200));
+        // A later group was begun, so the damaged frame's had been synced.
+        check("1/1 bad 3/3", 0, None);
+        check("1/1 bad 3/2 4/4", 0, None);
+        check("1/1 bad 3/3 bad", 0, Some(400));
+        check("bad", 0, Some(100));
+    }
+}

@@ -7,7 +7,7 @@
 use std::{
     collections::{BTreeMap, btree_map},
     fs::{self, File},
-    io::{self, BufReader, BufWriter, Read, Write},
+    io::{self, BufReader, Read, Write},
     iter::Peekable,
     path::{Path, PathBuf},
 };
@@ -90,7 +90,7 @@ fn snapshot_after(core: &Core, slot: u32, last: Option<Snapshot>) -> Result<u64>
     let from = last.as_ref().map_or(0, |last| last.covers.commits);
     let (changes, _) = changes(core, slot, from, end)?;
     let covers = Covers { slot, commits: end, next };
-    write(&path(&core.dir, slot), covers, merge(last.into_iter().flatten(), changes))
+    write(&core.dir, covers, merge(last.into_iter().flatten(), changes))
 }
 
 fn all_changes_are_kept(core: &Core, slot: u32) -> bool {
@@ -122,7 +122,7 @@ fn last_whole_snapshot(core: &Core, slot: u32) -> Result<(Covers, Vec<Entry>, u6
 /// The latest change of each key among the commits `[from, end)`.
 fn changes(core: &Core, slot: u32, from: u64, end: u64) -> Result<(Changes, u64)> {
     let missing = |commit: u64| LogError::Damaged {
-        what: format!("commit {commit} of {}; its state cannot be restored", name(core, slot)),
+        what: format!("commit {commit} of {}; its state cannot be restored", stream_name(core, slot)),
     };
     let (mut latest, mut bytes, mut at) = (Changes::new(), 0, from);
     let mut pieces = core.pieces(slot, from);
@@ -143,7 +143,7 @@ fn changes(core: &Core, slot: u32, from: u64, end: u64) -> Result<(Changes, u64)
     Ok((latest, bytes))
 }
 
-fn name(core: &Core, slot: u32) -> String {
+fn stream_name(core: &Core, slot: u32) -> String {
     let view = core.view.read();
     let stream = view.layout.stream_of(slot);
     stream.map_or_else(|| format!("slot {slot}"), |(stream, partition)| format!("{}/{partition}", stream.name))
@@ -179,7 +179,11 @@ impl<I: Iterator<Item = Result<Entry>>> Iterator for Merge<I> {
 }
 
 pub(super) fn path(dir: &Path, slot: u32) -> PathBuf {
-    dir.join(format!("{slot:06}.state"))
+    dir.join(name(slot))
+}
+
+fn name(slot: u32) -> String {
+    format!("{slot:06}.state")
 }
 
 /// What each snapshot in the log covers, as far as it can be read.
@@ -200,42 +204,38 @@ pub(super) fn is_whole(dir: &Path, slot: u32) -> bool {
     Snapshot::last(dir, slot).is_ok_and(|snapshot| snapshot.into_iter().flatten().all(|entry| entry.is_ok()))
 }
 
-fn write(path: &Path, covers: Covers, entries: impl Iterator<Item = Result<Entry>>) -> Result<u64> {
-    let dir = path.parent().unwrap_or(Path::new("."));
-    let temporary = path.with_extension("state.new");
+fn write(dir: &Path, covers: Covers, entries: impl Iterator<Item = Result<Entry>>) -> Result<u64> {
     let writing = |e| disk::write_error(dir, "write a state snapshot", e);
-    let mut file = BufWriter::new(File::create(&temporary).map_err(writing)?);
-    let mut head = Vec::new();
-    for part in [u64::from(covers.slot), covers.commits, covers.next] {
-        put_varint(&mut head, part);
-    }
-    file.write_all(&segment::sealed(MAGIC, &head)).map_err(writing)?;
-    let (mut block, mut bytes, mut count) = (Vec::new(), 0, 0_u64);
-    for entry in entries {
-        let (key, value) = entry?;
-        put_blob(&mut block, &key);
-        put_blob(&mut block, &value);
-        count += 1;
-        if block.len() >= BLOCK_BYTES {
-            bytes += block.len() as u64;
-            write_block(&mut file, std::mem::take(&mut block)).map_err(writing)?;
+    disk::replace_by(dir, &name(covers.slot), |file| {
+        let mut head = Vec::new();
+        for part in [u64::from(covers.slot), covers.commits, covers.next] {
+            put_varint(&mut head, part);
         }
-    }
-    bytes += block.len() as u64;
-    if !block.is_empty() {
-        write_block(&mut file, block).map_err(writing)?;
-    }
-    let mut finish = || {
-        // An empty block with the number of entries as its checksum ends the file.
-        file.write_all(&[0; 8])?;
-        file.write_all(&crc32c::crc32c(&count.to_le_bytes()).to_le_bytes())?;
-        file.flush()?;
-        file.get_ref().sync_all()?;
-        fs::rename(&temporary, path)?;
-        disk::sync_dir(dir)
-    };
-    finish().map_err(writing)?;
-    Ok(bytes)
+        file.write_all(&segment::sealed(MAGIC, &head)).map_err(writing)?;
+        let (mut block, mut bytes, mut count) = (Vec::new(), 0, 0_u64);
+        for entry in entries {
+            let (key, value) = entry?;
+            put_blob(&mut block, &key);
+            put_blob(&mut block, &value);
+            count += 1;
+            if block.len() >= BLOCK_BYTES {
+                bytes += block.len() as u64;
+                write_block(file, std::mem::take(&mut block)).map_err(writing)?;
+            }
+        }
+        bytes += block.len() as u64;
+        if !block.is_empty() {
+            write_block(file, block).map_err(writing)?;
+        }
+        write_end(file, count).map_err(writing)?;
+        Ok(bytes)
+    })
+}
+
+/// An empty block with the number of entries as its checksum ends the file.
+fn write_end(file: &mut impl Write, count: u64) -> io::Result<()> {
+    file.write_all(&[0; 8])?;
+    file.write_all(&crc32c::crc32c(&count.to_le_bytes()).to_le_bytes())
 }
 
 fn write_block(file: &mut impl Write, block: Vec<u8>) -> io::Result<()> {
