@@ -148,9 +148,11 @@ impl WriterThread {
             }
             self.serve(waiting);
         }
-        // After a power loss readers then see all of it at once.
-        if let Err(error) = self.synced.sync() {
-            tracing::warn!(%error, "the published end of the log could not be synced");
+        // Both copies of the published end now say the same, and a power loss does not make readers see an older one.
+        let view = self.core.view.read();
+        let published = self.synced.publish(view.active_number(), view.position, &view.standing);
+        if let Err(error) = published.and_then(|()| self.synced.sync()) {
+            tracing::warn!(%error, "the end of the log could not be published to readers");
         }
     }
 
