@@ -6,6 +6,7 @@
 pub mod ami_text;
 pub mod envelope;
 pub mod lake;
+pub mod metrics;
 pub mod status;
 pub mod tables;
 pub mod time;

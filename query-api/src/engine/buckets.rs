@@ -1,0 +1,117 @@
+//! Hours and days of a time zone as SQL functions: `local_hour(at, 'Europe/Berlin')` and `local_day(at, 'Europe/Berlin')`.
+//!
+//! They follow the zone through its changes. A day is the local date; an hour is the local hour with its offset from UTC
+//! (`2026-10-25T02:00+02:00`), so that the hour that comes twice in autumn stays two hours. They know no tables.
+
+use std::sync::Arc;
+
+use arrow::array::{AsArray, StringBuilder};
+use arrow::datatypes::{DataType, TimeUnit, TimestampMicrosecondType};
+use datafusion::common::{ScalarValue, exec_err};
+use datafusion::error::{DataFusionError, Result};
+use datafusion::logical_expr::{ColumnarValue, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature, Volatility};
+use jiff::tz::TimeZone;
+use jiff::{Timestamp, Zoned};
+
+/// Microseconds of an hour.
+const HOUR_MICROS: i64 = 3_600_000_000;
+
+/// Both functions.
+pub(super) fn functions() -> [ScalarUDF; 2] {
+    [LocalBucket::new(Length::Hour), LocalBucket::new(Length::Day)].map(ScalarUDF::from)
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+enum Length {
+    Hour,
+    Day,
+}
+
+#[derive(Debug, PartialEq, Eq, Hash)]
+struct LocalBucket {
+    length: Length,
+    signature: Signature,
+}
+
+/// A bucket: `[from, to)` in microseconds, and what it is called.
+struct Bucket {
+    from: i64,
+    to: i64,
+    label: String,
+}
+
+impl LocalBucket {
+    fn new(length: Length) -> Self {
+        let at = DataType::Timestamp(TimeUnit::Microsecond, Some("UTC".into()));
+        Self { length, signature: Signature::exact(vec![at, DataType::Utf8], Volatility::Immutable) }
+    }
+}
+
+impl ScalarUDFImpl for LocalBucket {
+    fn name(&self) -> &'static str {
+        match self.length {
+            Length::Hour => "local_hour",
+            Length::Day => "local_day",
+        }
+    }
+
+    fn signature(&self) -> &Signature {
+        &self.signature
+    }
+
+    fn return_type(&self, _: &[DataType]) -> Result<DataType> {
+        Ok(DataType::Utf8)
+    }
+
+    fn invoke_with_args(&self, args: ScalarFunctionArgs) -> Result<ColumnarValue> {
+        let [at, ColumnarValue::Scalar(ScalarValue::Utf8(Some(zone)))] = args.args.as_slice() else {
+            return exec_err!("{} takes a time and the name of one time zone", self.name());
+        };
+        let zone = TimeZone::get(zone).map_err(outside)?;
+        let at = at.to_array(args.number_rows)?;
+        let times = at.as_primitive::<TimestampMicrosecondType>();
+        let mut labels = StringBuilder::new();
+        // Rows come roughly in the order of time: the bucket of the last one mostly fits.
+        let mut last: Option<Bucket> = None;
+        for time in times {
+            let Some(time) = time else {
+                labels.append_null();
+                continue;
+            };
+            let bucket = match last.take().filter(|b| (b.from..b.to).contains(&time)) {
+                Some(bucket) => bucket,
+                None => bucket(self.length, &zone, time).map_err(outside)?,
+            };
+            labels.append_value(&bucket.label);
+            last = Some(bucket);
+        }
+        Ok(ColumnarValue::Array(Arc::new(labels.finish())))
+    }
+}
+
+fn outside(error: jiff::Error) -> DataFusionError {
+    DataFusionError::Execution(error.to_string())
+}
+
+fn bucket(length: Length, zone: &TimeZone, micros: i64) -> std::result::Result<Bucket, jiff::Error> {
+    let at = Timestamp::from_microsecond(micros)?.to_zoned(zone.clone());
+    match length {
+        Length::Hour => Ok(hour(zone, micros, &at)),
+        Length::Day => {
+            let (from, to) = (at.start_of_day()?, at.tomorrow()?.start_of_day()?);
+            let label = at.date().to_string();
+            Ok(Bucket { from: from.timestamp().as_microsecond(), to: to.timestamp().as_microsecond(), label })
+        }
+    }
+}
+
+/// Some zones change within an hour (Lord Howe by half an hour): such an hour ends at the change.
+fn hour(zone: &TimeZone, micros: i64, at: &Zoned) -> Bucket {
+    let local = micros + i64::from(at.offset().seconds()) * 1_000_000;
+    let from = micros - local.rem_euclid(HOUR_MICROS);
+    let just_after = at.timestamp() + jiff::SignedDuration::from_micros(1);
+    let before = zone.preceding(just_after).next().map_or(i64::MIN, |t| t.timestamp().as_microsecond());
+    let after = zone.following(at.timestamp()).next().map_or(i64::MAX, |t| t.timestamp().as_microsecond());
+    let label = at.strftime("%Y-%m-%dT%H:00%:z").to_string();
+    Bucket { from: from.max(before), to: (from + HOUR_MICROS).min(after), label }
+}

@@ -1,0 +1,188 @@
+//! What a text must look like to be planned at all: one statement that only reads, of a size the planner survives.
+//!
+//! DataFusion's planner recurses over chains of operators, which its own recursion limit does not see: measured on
+//! DataFusion 55, 2,000 terms end the process on a 2 MiB stack and 5,000 keep a 64 MiB stack busy for twenty seconds, and
+//! planning never yields, so no deadline helps. Hence the caps here, before the parser and after it. It knows no tables.
+//! Read [`super`] for what happens next.
+
+use std::ops::ControlFlow;
+
+use datafusion::common::tree_node::TreeNodeRecursion;
+use datafusion::logical_expr::LogicalPlan;
+use datafusion::sql::parser::{DFParser, Statement};
+use datafusion::sql::sqlparser::ast::{self, Statement as Sql, visit_relations};
+use datafusion::sql::sqlparser::dialect::GenericDialect;
+use datafusion::sql::sqlparser::keywords::Keyword;
+use datafusion::sql::sqlparser::tokenizer::{Token, Tokenizer};
+
+use super::QueryError;
+
+/// Longest text of a query; a dashboard's generated query is below 10 KB.
+const SQL_BYTES_MAX: usize = 64 * 1024;
+/// Most operators in one query: 1,000 plan in about a second on one core, and the time grows faster than their number.
+const OPERATORS_MAX: usize = 1_000;
+/// Most values in all lists together; longer lists belong into a join.
+const COMMAS_MAX: usize = 5_000;
+/// Deepest nesting of parentheses; the parser's own limit is 50 levels of expressions.
+const NESTING_MAX: usize = 50;
+/// Most arms of UNION, EXCEPT and INTERSECT.
+const ARMS_MAX: usize = 200;
+/// Most tables named in one query, each repetition counted.
+const RELATIONS_MAX: usize = 60;
+/// Most nodes of the plan as it leaves the parser: WITH clauses that use each other twice double it at every step.
+const PLAN_NODES_MAX: usize = 5_000;
+
+/// What is said to whoever sends anything else.
+const ALLOWED: &str = "allowed is one SELECT (WITH and VALUES included), or EXPLAIN or DESCRIBE";
+
+/// Parses one reading statement, or says why not.
+pub(super) fn parse(sql: &str) -> Result<Statement, QueryError> {
+    check_size(sql)?;
+    let mut statements = DFParser::parse_sql(sql).map_err(|e| QueryError::from_plan(&e))?;
+    let Some(statement) = statements.pop_front() else {
+        return Err(refused(format!("the query is empty: {ALLOWED}")));
+    };
+    if !statements.is_empty() {
+        return Err(refused(format!("there are {} statements: {ALLOWED}", statements.len() + 1)));
+    }
+    check_kind(&statement)?;
+    check_relations(&statement)?;
+    Ok(statement)
+}
+
+/// Refuses plans that only look small as text, and whatever is no reading plan.
+pub(super) fn check_plan(plan: &LogicalPlan) -> Result<(), QueryError> {
+    let mut nodes = 0_usize;
+    plan.apply_with_subqueries(|_| {
+        nodes += 1;
+        Ok(if nodes > PLAN_NODES_MAX { TreeNodeRecursion::Stop } else { TreeNodeRecursion::Continue })
+    })
+    .map_err(|e| QueryError::from_plan(&e))?;
+    if nodes > PLAN_NODES_MAX {
+        return Err(refused(format!("the query unfolds into more than {PLAN_NODES_MAX} steps")));
+    }
+    datafusion::prelude::SQLOptions::new()
+        .with_allow_ddl(false)
+        .with_allow_dml(false)
+        .with_allow_statements(false)
+        .verify_plan(plan)
+        .map_err(|_| refused(format!("this changes something: {ALLOWED}")))
+}
+
+fn refused(reason: String) -> QueryError {
+    QueryError::Refused { reason }
+}
+
+fn check_size(sql: &str) -> Result<(), QueryError> {
+    if sql.len() > SQL_BYTES_MAX {
+        return Err(refused(format!("the query has {} bytes, at most {SQL_BYTES_MAX} are allowed", sql.len())));
+    }
+    let tokens = Tokenizer::new(&GenericDialect {}, sql)
+        .tokenize()
+        .map_err(|e| QueryError::Invalid { message: format!("cannot be read as SQL: {e}") })?;
+    let mut count = Counts::default();
+    for token in &tokens {
+        count.add(token);
+    }
+    for (number, max, what) in [
+        (count.operators, OPERATORS_MAX, "operators"),
+        (count.commas, COMMAS_MAX, "list entries"),
+        (count.depth_max, NESTING_MAX, "levels of parentheses"),
+        (count.arms, ARMS_MAX, "UNION, EXCEPT or INTERSECT arms"),
+    ] {
+        if number > max {
+            return Err(refused(format!("the query has {number} {what}, at most {max} are allowed")));
+        }
+    }
+    Ok(())
+}
+
+#[derive(Default)]
+struct Counts {
+    operators: usize,
+    commas: usize,
+    arms: usize,
+    depth: usize,
+    depth_max: usize,
+}
+
+impl Counts {
+    #[expect(clippy::wildcard_enum_match_arm, reason = "sqlparser's tokens: whatever is not structure is an operator")]
+    fn add(&mut self, token: &Token) {
+        match token {
+            Token::Whitespace(_) | Token::SemiColon | Token::EOF | Token::Period => {}
+            Token::Number(..) | Token::SingleQuotedString(_) | Token::DollarQuotedString(_) => {}
+            Token::Comma => self.commas += 1,
+            Token::LParen => {
+                self.depth += 1;
+                self.depth_max = self.depth_max.max(self.depth);
+            }
+            Token::RParen => self.depth = self.depth.saturating_sub(1),
+            Token::Word(word) => match word.keyword {
+                Keyword::UNION | Keyword::EXCEPT | Keyword::INTERSECT | Keyword::MINUS => self.arms += 1,
+                Keyword::AND | Keyword::OR | Keyword::NOT | Keyword::XOR | Keyword::IS | Keyword::LIKE => {
+                    self.operators += 1;
+                }
+                Keyword::ILIKE | Keyword::SIMILAR | Keyword::BETWEEN | Keyword::IN | Keyword::DIV => {
+                    self.operators += 1
+                }
+                Keyword::COLLATE | Keyword::AT | Keyword::OVERLAPS | Keyword::WHEN => self.operators += 1,
+                _ => {}
+            },
+            _ => self.operators += 1,
+        }
+    }
+}
+
+#[expect(clippy::wildcard_enum_match_arm, reason = "an allow-list: every other statement is refused")]
+fn check_kind(statement: &Statement) -> Result<(), QueryError> {
+    match statement {
+        Statement::Explain(explain) => check_kind(&explain.statement),
+        Statement::Statement(sql) => match sql.as_ref() {
+            Sql::Query(query) => check_body(&query.body),
+            Sql::ExplainTable { .. } => Ok(()),
+            Sql::Explain { statement, .. } => check_kind(&Statement::Statement(statement.clone())),
+            other => Err(refused(format!("{} is not a query: {ALLOWED}", verb(&other.to_string())))),
+        },
+        other => Err(refused(format!("{} is not a query: {ALLOWED}", verb(&other.to_string())))),
+    }
+}
+
+/// A query's body can hide a write, as in `WITH x AS (…) INSERT …`.
+#[expect(clippy::wildcard_enum_match_arm, reason = "an allow-list: every other body is refused")]
+fn check_body(body: &ast::SetExpr) -> Result<(), QueryError> {
+    match body {
+        ast::SetExpr::Select(select) if select.into.is_some() => {
+            Err(refused(format!("SELECT INTO writes a table: {ALLOWED}")))
+        }
+        ast::SetExpr::Select(_) | ast::SetExpr::Values(_) | ast::SetExpr::Table(_) => Ok(()),
+        ast::SetExpr::Query(query) => check_body(&query.body),
+        ast::SetExpr::SetOperation { left, right, .. } => check_body(left).and_then(|()| check_body(right)),
+        other => Err(refused(format!("{} is not a query: {ALLOWED}", verb(&other.to_string())))),
+    }
+}
+
+fn check_relations(statement: &Statement) -> Result<(), QueryError> {
+    match statement {
+        Statement::Explain(explain) => check_relations(&explain.statement),
+        Statement::Statement(sql) => {
+            let mut relations = 0_usize;
+            let _: ControlFlow<()> = visit_relations(sql, |_| {
+                relations += 1;
+                ControlFlow::Continue(())
+            });
+            if relations > RELATIONS_MAX {
+                return Err(refused(format!(
+                    "the query names {relations} tables, at most {RELATIONS_MAX} are allowed"
+                )));
+            }
+            Ok(())
+        }
+        Statement::CreateExternalTable(_) | Statement::CopyTo(_) | Statement::Reset(_) => Ok(()),
+    }
+}
+
+/// The first word of a statement, for the message.
+fn verb(sql: &str) -> String {
+    sql.split_whitespace().next().unwrap_or_default().to_uppercase()
+}

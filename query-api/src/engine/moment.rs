@@ -1,0 +1,91 @@
+//! One instant of the data: the lake's snapshots, the log's ends, and the facts between, for all tables of a query at once.
+//!
+//! The order matters: first the lake's snapshots, then the log's ends. The log holds whatever the lake has, so that each
+//! table is exactly its topic up to the end, a fact in both is seen once, and none is missing.
+
+use std::collections::HashMap;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use calltide_eventlog::{EventLog, Offset};
+use calltide_schemas::tables::TableDef;
+
+use super::QueryError;
+use super::lake::{Lake, Snapshot};
+use super::tail::{Overlay, Tail};
+
+/// How often the ends are taken again when something was committed meanwhile. A commit may touch several topics; under
+/// steady load the last try counts as it is, and a row may appear in one table a moment before its kin in another.
+const TRIES: usize = 5;
+
+/// What a query reads of one table.
+#[derive(Debug)]
+pub(super) struct TableMoment {
+    /// The table.
+    pub(super) def: &'static TableDef,
+    /// Its rows in the lake, if there are any.
+    pub(super) snapshot: Option<Arc<Snapshot>>,
+    /// What the log has beyond it.
+    pub(super) overlay: Arc<Overlay>,
+}
+
+/// The lake and the log, with what is kept of both between queries.
+pub(super) struct Source {
+    lake: Lake,
+    log: Option<Arc<dyn EventLog>>,
+    tails: HashMap<&'static str, Tail>,
+    tail_bytes_max: usize,
+}
+
+impl Source {
+    pub(super) fn new(lake: PathBuf, log: Option<Arc<dyn EventLog>>, tail_bytes_max: usize) -> Self {
+        Self { lake: Lake::new(lake), log, tails: HashMap::new(), tail_bytes_max }
+    }
+
+    /// The present moment of these tables.
+    pub(super) async fn moment(&mut self, defs: &[&'static TableDef]) -> Result<Vec<TableMoment>, QueryError> {
+        let log = self.log.clone();
+        let topics = log.as_ref().map(|log| log.topics()).unwrap_or_default();
+        let partitions = |def: &TableDef| topics.iter().find(|t| t.name == def.topic).map_or(0, |t| t.partitions);
+        let has_lake = self.lake.find_generation()?;
+        let mut moments = Vec::with_capacity(defs.len());
+        for def in defs.iter().copied() {
+            let snapshot = if has_lake { self.lake.snapshot(def, partitions(def)).await? } else { None };
+            moments.push(TableMoment { def, snapshot, overlay: Arc::default() });
+        }
+        let Some(log) = log else { return Ok(moments) };
+        // Reading the log blocks; the engine's own runtime has other threads for other queries.
+        tokio::task::block_in_place(|| {
+            let ends = ends(log.as_ref(), defs, partitions)?;
+            for (moment, ends) in moments.iter_mut().zip(ends) {
+                let lake_next = moment.snapshot.as_ref().map_or_else(|| vec![0; ends.len()], |s| s.next.clone());
+                let tail = self.tails.entry(moment.def.name).or_insert_with(|| Tail::new(moment.def));
+                moment.overlay = tail.refresh(log.as_ref(), &lake_next, &ends, self.tail_bytes_max)?;
+            }
+            Ok(moments)
+        })
+    }
+}
+
+/// The log's ends per table and partition, taken while nothing was written if that can be had.
+fn ends(
+    log: &dyn EventLog,
+    defs: &[&'static TableDef],
+    partitions: impl Fn(&TableDef) -> u32,
+) -> Result<Vec<Vec<Offset>>, QueryError> {
+    let mut before = log.wait(0, Duration::ZERO);
+    for attempt in 1.. {
+        let mut ends = Vec::with_capacity(defs.len());
+        for def in defs {
+            let next = |partition| log.bounds(def.topic, partition).map(|(_, next)| next);
+            ends.push((0..partitions(def)).map(next).collect::<Result<Vec<_>, _>>()?);
+        }
+        let after = log.wait(before, Duration::ZERO);
+        if after == before || attempt >= TRIES {
+            return Ok(ends);
+        }
+        before = after;
+    }
+    Ok(Vec::new())
+}

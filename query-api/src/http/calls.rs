@@ -1,0 +1,231 @@
+//! Calls over HTTP: a list by filters, page by page, and everything about one call.
+//!
+//! A page goes on where the last one ended by (`started_at`, `call_id`), newest first, so that calls which come in meanwhile
+//! shift nothing. The next page's address is in the header `Link` with `rel="next"`.
+
+use std::fmt::Write as _;
+
+use arrow::array::AsArray;
+use arrow::datatypes::TimestampMicrosecondType;
+use axum::extract::{Path, State};
+use axum::http::{HeaderMap, HeaderValue, header};
+use axum::response::{IntoResponse, Response};
+use calltide_schemas::Micros;
+use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
+use url::form_urlencoded;
+
+use super::params::Params;
+use super::problem::Problem;
+use super::{App, accept};
+use crate::QueryOutput;
+use crate::format::{self, Format};
+use crate::reports::instant;
+
+/// Rows of a page when nothing is said, and at most.
+const LIMIT_DEFAULT: usize = 100;
+const LIMIT_MAX: usize = 1_000;
+
+/// Which calls.
+#[derive(Debug, Clone, Default, Deserialize, utoipa::IntoParams)]
+#[serde(deny_unknown_fields)]
+pub(super) struct CallsParams {
+    /// Calls that started then or later: a date or time in `tz`, or RFC 3339.
+    from: Option<String>,
+    /// Calls that started earlier than this.
+    to: Option<String>,
+    /// IANA time zone of `from` and `to`; UTC when not given.
+    tz: Option<String>,
+    /// The campaign.
+    campaign: Option<String>,
+    /// inbound, outbound or internal.
+    direction: Option<String>,
+    /// One of the fourteen statuses.
+    status: Option<String>,
+    /// The agent.
+    agent: Option<String>,
+    /// The queue.
+    queue: Option<String>,
+    /// The customer's number, in E.164 or as the PBX had it.
+    number: Option<String>,
+    /// The PBX.
+    pbx: Option<String>,
+    /// Where the last page ended, from its `Link`.
+    cursor: Option<String>,
+    /// Rows of a page: 100, at most 1,000.
+    limit: Option<usize>,
+}
+
+/// Calls, newest first.
+#[utoipa::path(get, path = "/api/v1/calls", tag = "calls", params(CallsParams), responses(
+    (status = 200, description = "The rows, in JSON, CSV or Arrow by `Accept`; `Link` has the next page"),
+    (status = 400, description = "A parameter is wrong", body = Problem, content_type = "application/problem+json"),
+))]
+pub(super) async fn list(
+    State(app): State<App>,
+    headers: HeaderMap,
+    Params(params): Params<CallsParams>,
+) -> Result<Response, Problem> {
+    let format = accept::format(&headers)?;
+    let limit = params.limit.unwrap_or(LIMIT_DEFAULT);
+    if !(1..=LIMIT_MAX).contains(&limit) {
+        return Err(Problem::bad_request(format!("limit {limit} is not between 1 and {LIMIT_MAX}")));
+    }
+    // One row more than a page tells whether there is another.
+    let sql = format!(
+        "SELECT * FROM calls WHERE true{} ORDER BY started_at DESC, call_id DESC LIMIT {}",
+        conditions(&params)?,
+        limit + 1
+    );
+    let page = first_rows(app.engine.report(&sql).await?, limit);
+    let mut response = accept::answer(&page, format)?;
+    if let Some(cursor) = page.truncated.then(|| cursor_after(&page)).flatten() {
+        let next = CallsParams { cursor: Some(cursor), ..params };
+        if let Ok(link) = HeaderValue::from_str(&format!("</api/v1/calls?{}>; rel=\"next\"", next.query())) {
+            response.headers_mut().insert(header::LINK, link);
+        }
+    }
+    Ok(response)
+}
+
+impl CallsParams {
+    /// As they stand in an address.
+    fn query(&self) -> String {
+        let limit = self.limit.map(|limit| limit.to_string());
+        let mut query = form_urlencoded::Serializer::new(String::new());
+        for (name, value) in [
+            ("from", &self.from),
+            ("to", &self.to),
+            ("tz", &self.tz),
+            ("campaign", &self.campaign),
+            ("direction", &self.direction),
+            ("status", &self.status),
+            ("agent", &self.agent),
+            ("queue", &self.queue),
+            ("number", &self.number),
+            ("pbx", &self.pbx),
+            ("cursor", &self.cursor),
+            ("limit", &limit),
+        ] {
+            query.extend_pairs(value.as_ref().map(|value| (name, value)));
+        }
+        query.finish()
+    }
+}
+
+fn conditions(params: &CallsParams) -> Result<String, Problem> {
+    let tz = params.tz.as_deref().unwrap_or("UTC");
+    let mut sql = String::new();
+    for (column, value) in [
+        ("campaign", &params.campaign),
+        ("direction", &params.direction),
+        ("status", &params.status),
+        ("agent", &params.agent),
+        ("queue", &params.queue),
+        ("pbx", &params.pbx),
+    ] {
+        if let Some(value) = value {
+            let _ = write!(sql, " AND {column} = {}", quoted(value));
+        }
+    }
+    if let Some(number) = &params.number {
+        let _ = write!(sql, " AND (number_e164 = {0} OR number_raw = {0})", quoted(number));
+    }
+    for (sign, text) in [(">=", &params.from), ("<", &params.to)] {
+        if let Some(text) = text {
+            let _ = write!(sql, " AND started_at {sign} {}", moment(instant(text, tz)?));
+        }
+    }
+    if let Some(cursor) = &params.cursor {
+        let ended = cursor.split_once(':').and_then(|(at, id)| Some((Micros(at.parse().ok()?), id)));
+        let Some((at, id)) = ended else {
+            return Err(Problem::bad_request(format!("`{cursor}` is no cursor of this list")));
+        };
+        let (at, id) = (moment(at), quoted(id));
+        let _ = write!(sql, " AND started_at <= {at} AND (started_at < {at} OR call_id < {id})");
+    }
+    Ok(sql)
+}
+
+fn first_rows(output: QueryOutput, limit: usize) -> QueryOutput {
+    let truncated = output.rows() > limit;
+    let mut room = limit;
+    let mut batches = Vec::new();
+    for batch in output.batches {
+        let rows = batch.num_rows().min(room);
+        room -= rows;
+        batches.push(batch.slice(0, rows));
+    }
+    batches.retain(|batch| batch.num_rows() > 0);
+    QueryOutput { schema: output.schema, batches, truncated }
+}
+
+fn cursor_after(page: &QueryOutput) -> Option<String> {
+    let last = page.batches.last()?;
+    let row = last.num_rows().checked_sub(1)?;
+    let at = last.column_by_name("started_at")?.as_primitive_opt::<TimestampMicrosecondType>()?.value(row);
+    let id = last.column_by_name("call_id")?.as_string_opt::<i32>()?.value(row);
+    Some(format!("{at}:{id}"))
+}
+
+/// Everything about one call.
+#[derive(Serialize, utoipa::ToSchema)]
+pub(super) struct Call {
+    /// Its row in `calls`.
+    #[schema(value_type = Object)]
+    call: Box<RawValue>,
+    /// Its rows in `legs`, in the order in which they were offered.
+    #[schema(value_type = Vec<Object>)]
+    legs: Box<RawValue>,
+    /// Its rows in `queue_visits`, in the order of entry.
+    #[schema(value_type = Vec<Object>)]
+    queue_visits: Box<RawValue>,
+    /// What happened, line by line: `at` (microseconds UTC), `source`, `what` and, where it decided, `decides`.
+    #[schema(value_type = Vec<Object>)]
+    story: Box<RawValue>,
+}
+
+/// One call with its legs, its visits to queues, and its story.
+#[utoipa::path(get, path = "/api/v1/calls/{id}", tag = "calls", params(
+    ("id" = String, Path, description = "The call's id, e.g. `pbx1/1700000000.1`; its slash may be sent as it is, a `#` as `%23`"),
+), responses(
+    (status = 200, description = "The call", body = Call),
+    (status = 404, description = "There is no such call", body = Problem, content_type = "application/problem+json"),
+))]
+pub(super) async fn show(State(app): State<App>, Path(id): Path<String>) -> Result<Response, Problem> {
+    let of_call = format!("WHERE call_id = {}", quoted(&id));
+    let rows = async |select: &str, order: &str| app.engine.report(&format!("{select} {of_call} {order}")).await;
+    let calls = rows("SELECT * FROM calls", "").await?;
+    let Some(call) = serde_json::from_str::<Vec<Box<RawValue>>>(json(&calls)?.get()).map_err(unreadable)?.pop() else {
+        return Err(Problem::not_found(format!("there is no call {id}")));
+    };
+    let legs = json(&rows("SELECT * FROM legs", "ORDER BY offered_at, leg_id").await?)?;
+    let queue_visits = json(&rows("SELECT * FROM queue_visits", "ORDER BY entered_at, visit_id").await?)?;
+    let story = lines(&rows("SELECT story FROM stories", "").await?)?;
+    Ok(axum::Json(Call { call, legs, queue_visits, story }).into_response())
+}
+
+fn json(output: &QueryOutput) -> Result<Box<RawValue>, Problem> {
+    let bytes = format::write(output, Format::Json).map_err(|e| Problem::internal(e.to_string()))?;
+    serde_json::from_slice(&bytes).map_err(unreadable)
+}
+
+/// A story is kept as JSON text in its one column.
+fn lines(output: &QueryOutput) -> Result<Box<RawValue>, Problem> {
+    let story = output.batches.iter().find(|b| b.num_rows() > 0).and_then(|b| b.column(0).as_string_opt::<i32>());
+    serde_json::from_str(story.map_or("[]", |texts| texts.value(0))).map_err(unreadable)
+}
+
+fn unreadable(error: serde_json::Error) -> Problem {
+    Problem::internal(format!("the call cannot be shown: {error}"))
+}
+
+/// A text as an SQL literal. The engine's dialect knows no other escapes than the doubled quote.
+fn quoted(text: &str) -> String {
+    format!("'{}'", text.replace('\'', "''"))
+}
+
+/// A moment as a literal of the columns' own type, so that whole files can be left out by it.
+fn moment(at: Micros) -> String {
+    format!("arrow_cast({}, 'Timestamp(Microsecond, Some(\"UTC\"))')", at.0)
+}

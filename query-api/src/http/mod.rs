@@ -1,0 +1,88 @@
+//! The HTTP door: reports, calls and SQL under `/api/v1`, health, metrics, and the OpenAPI document.
+//!
+//! An adapter: it turns requests into queries of the [`crate::engine`] and results into what `Accept` asks for; errors are
+//! problem details (RFC 9457). It must not know how anything is counted or stored.
+//! Without configured users it serves the loopback interface only, see [`serve`].
+
+mod accept;
+mod calls;
+mod health;
+mod openapi;
+mod outcomes;
+mod params;
+mod problem;
+mod sql;
+
+pub use openapi::openapi;
+
+use std::future::Future;
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use axum::Router;
+use axum::extract::DefaultBodyLimit;
+use axum::routing::get;
+use metrics_exporter_prometheus::PrometheusHandle;
+use tokio::net::TcpListener;
+
+use crate::Engine;
+use problem::Problem;
+
+/// Longest request body: a query's text (64 KB), with room for JSON's escapes.
+const BODY_BYTES_MAX: usize = 256 * 1024;
+
+/// What every handler has.
+#[derive(Clone)]
+struct App {
+    engine: Arc<Engine>,
+    metrics: Option<PrometheusHandle>,
+}
+
+/// Why the door stays closed.
+#[derive(Debug, thiserror::Error)]
+pub enum ServeError {
+    /// Anybody could read everything.
+    #[error(
+        "address {address} is reachable by others, and no users are configured: only loopback addresses are served"
+    )]
+    NotLoopback {
+        /// The address.
+        address: SocketAddr,
+    },
+    /// The socket failed.
+    #[error("cannot serve HTTP")]
+    Io(#[from] std::io::Error),
+}
+
+/// All routes over one engine. `metrics` is what `/metrics` shows.
+pub fn router(engine: Arc<Engine>, metrics: Option<PrometheusHandle>) -> Router {
+    Router::new()
+        .route("/api/v1/reports/outcomes", get(outcomes::outcomes))
+        .route("/api/v1/calls", get(calls::list))
+        .route("/api/v1/calls/{*id}", get(calls::show))
+        .route("/api/v1/sql", get(sql::by_get).post(sql::by_post))
+        .route("/healthz", get(health::alive))
+        .route("/readyz", get(health::ready))
+        .route("/metrics", get(health::metrics))
+        .route("/openapi.json", get(openapi::show))
+        .fallback(async || Problem::not_found("there is nothing at this address; see /openapi.json"))
+        .method_not_allowed_fallback(async || Problem::method_not_allowed())
+        .layer(DefaultBodyLimit::max(BODY_BYTES_MAX))
+        .with_state(App { engine, metrics })
+}
+
+/// Serves until `shutdown` is ready and the requests in hand are answered.
+///
+/// # Errors
+/// When the listener's address is not a loopback one, or the socket fails.
+pub async fn serve(
+    listener: TcpListener,
+    router: Router,
+    shutdown: impl Future<Output = ()> + Send + 'static,
+) -> Result<(), ServeError> {
+    let address = listener.local_addr()?;
+    if !address.ip().is_loopback() {
+        return Err(ServeError::NotLoopback { address });
+    }
+    Ok(axum::serve(listener, router).with_graceful_shutdown(shutdown).await?)
+}

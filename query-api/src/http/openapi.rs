@@ -1,0 +1,44 @@
+//! The OpenAPI document, generated from the handlers; checked in as `query-api/openapi.json`, and a test compares the two.
+
+use axum::http::header;
+use axum::response::IntoResponse;
+use utoipa::OpenApi;
+
+use super::{calls, health, outcomes, problem, sql};
+
+#[derive(OpenApi)]
+#[openapi(
+    info(
+        title = "Calltide",
+        description = "Reports and calls, read only. Results are JSON (an array of objects), CSV or an Arrow stream by \
+                       `Accept`; errors are problem details (RFC 9457).",
+    ),
+    paths(
+        outcomes::outcomes,
+        calls::list,
+        calls::show,
+        sql::by_get,
+        sql::by_post,
+        health::alive,
+        health::ready,
+        health::metrics,
+        show,
+    ),
+    components(schemas(problem::Problem, calls::Call, sql::SqlBody))
+)]
+struct Document;
+
+/// The document as JSON text, with a line break at its end.
+///
+/// # Errors
+/// Never in practice: when it cannot be written as JSON.
+pub fn openapi() -> serde_json::Result<String> {
+    Document::openapi().to_pretty_json().map(|text| text + "\n")
+}
+
+/// This document.
+#[utoipa::path(get, path = "/openapi.json", tag = "server", responses((status = 200, description = "This document")))]
+pub(super) async fn show() -> Result<impl IntoResponse, problem::Problem> {
+    let text = openapi().map_err(|e| problem::Problem::internal(e.to_string()))?;
+    Ok(([(header::CONTENT_TYPE, "application/json")], text))
+}

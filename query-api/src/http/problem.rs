@@ -1,0 +1,107 @@
+//! Errors as problem details, RFC 9457: `application/problem+json` with a type per kind of error.
+
+use axum::Json;
+use axum::http::{HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use serde::Serialize;
+
+use crate::QueryError;
+
+/// A problem, as it is sent.
+#[derive(Debug, Serialize, utoipa::ToSchema)]
+pub(super) struct Problem {
+    /// Which kind: `urn:calltide:problem:…`.
+    #[serde(rename = "type")]
+    kind: String,
+    /// The kind in words; the same for every problem of this kind.
+    title: &'static str,
+    /// The HTTP status.
+    status: u16,
+    /// What is wrong this time.
+    detail: String,
+}
+
+impl Problem {
+    fn new(status: StatusCode, kind: &str, title: &'static str, detail: impl Into<String>) -> Self {
+        Self { kind: format!("urn:calltide:problem:{kind}"), title, status: status.as_u16(), detail: detail.into() }
+    }
+
+    /// A parameter or body that cannot be understood.
+    pub(super) fn bad_request(detail: impl Into<String>) -> Self {
+        Self::new(StatusCode::BAD_REQUEST, "invalid", "The request is invalid", detail)
+    }
+
+    /// Nothing has this address or id.
+    pub(super) fn not_found(detail: impl Into<String>) -> Self {
+        Self::new(StatusCode::NOT_FOUND, "not-found", "Not found", detail)
+    }
+
+    /// The address does not do this.
+    pub(super) fn method_not_allowed() -> Self {
+        let detail = "this address does not take this method; see /openapi.json";
+        Self::new(StatusCode::METHOD_NOT_ALLOWED, "method", "Method not allowed", detail)
+    }
+
+    /// None of the asked media types can be had.
+    pub(super) fn not_acceptable(known: &str) -> Self {
+        let detail = format!("this address answers in {known}");
+        Self::new(StatusCode::NOT_ACCEPTABLE, "not-acceptable", "None of the asked media types can be had", detail)
+    }
+
+    /// The log or the lake cannot be read at present.
+    pub(super) fn unavailable(error: QueryError) -> Self {
+        let detail = Self::from(error).detail;
+        Self::new(StatusCode::SERVICE_UNAVAILABLE, "busy", "The server is busy; try again", detail)
+    }
+
+    /// A defect, or data that does not fit.
+    pub(super) fn internal(detail: impl Into<String>) -> Self {
+        Self::new(StatusCode::INTERNAL_SERVER_ERROR, "internal", "The server failed", detail)
+    }
+}
+
+impl From<QueryError> for Problem {
+    fn from(error: QueryError) -> Self {
+        let detail = match std::error::Error::source(&error) {
+            Some(cause) => format!("{error}: {cause}"),
+            None => error.to_string(),
+        };
+        match error {
+            QueryError::Refused { .. } => {
+                Self::new(StatusCode::FORBIDDEN, "refused", "The query may not be asked", detail)
+            }
+            QueryError::Invalid { .. } => Self::bad_request(detail),
+            QueryError::Failed { .. } => {
+                Self::new(StatusCode::UNPROCESSABLE_ENTITY, "failed", "The query failed on the data", detail)
+            }
+            QueryError::Deadline { .. } => {
+                Self::new(StatusCode::GATEWAY_TIMEOUT, "deadline", "The query took too long", detail)
+            }
+            QueryError::Resources { .. } => {
+                Self::new(StatusCode::INSUFFICIENT_STORAGE, "resources", "The query needs too much memory", detail)
+            }
+            QueryError::Busy { .. } | QueryError::Behind { .. } => {
+                Self::new(StatusCode::SERVICE_UNAVAILABLE, "busy", "The server is busy; try again", detail)
+            }
+            QueryError::Panicked { .. }
+            | QueryError::Lake { .. }
+            | QueryError::LakeFeature { .. }
+            | QueryError::Io { .. }
+            | QueryError::Log(_)
+            | QueryError::Fact { .. } => {
+                tracing::error!(detail, "query failed");
+                Self::internal(detail)
+            }
+        }
+    }
+}
+
+impl IntoResponse for Problem {
+    fn into_response(self) -> Response {
+        let status = StatusCode::from_u16(self.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+        let mut response = (status, Json(self)).into_response();
+        let kind = HeaderValue::from_static("application/problem+json");
+        response.headers_mut().insert(header::CONTENT_TYPE, kind);
+        response
+    }
+}

@@ -1,0 +1,273 @@
+//! What became of the calls: counts and percentages by campaign, direction, queue, agent, PBX, hour and day.
+//!
+//! Decides which rows are counted: outbound each attempt (or each contact by its best one), inbound each call, internal
+//! calls only when asked for. A call belongs to the bucket in which it started. The formulas are in
+//! [`calltide_schemas::metrics`]; it must not know how rows are stored or shown.
+
+use std::str::FromStr;
+
+use calltide_schemas::Micros;
+use calltide_schemas::metrics::{Basis, OUTCOMES, Statuses, Unit};
+use jiff::tz::TimeZone;
+
+use super::{ColumnDoc, Report};
+use crate::{Engine, QueryError};
+
+/// What rows can be grouped by.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Dimension {
+    /// The campaign: outbound the list, inbound the entry.
+    Campaign,
+    /// Inbound, outbound or internal.
+    Direction,
+    /// The first queue.
+    Queue,
+    /// The first agent.
+    Agent,
+    /// The PBX.
+    Pbx,
+    /// The local hour in which the call started, with its offset from UTC.
+    Hour,
+    /// The local date on which it started.
+    Day,
+}
+
+impl Dimension {
+    /// All of them.
+    pub const ALL: [Self; 7] =
+        [Self::Campaign, Self::Direction, Self::Queue, Self::Agent, Self::Pbx, Self::Hour, Self::Day];
+
+    /// The word for it, which is also its column.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Campaign => "campaign",
+            Self::Direction => "direction",
+            Self::Queue => "queue",
+            Self::Agent => "agent",
+            Self::Pbx => "pbx",
+            Self::Hour => "hour",
+            Self::Day => "day",
+        }
+    }
+
+    const fn doc(self) -> &'static str {
+        match self {
+            Self::Campaign => "outbound: the list; inbound: the entry; `total` on the last row",
+            Self::Direction => "inbound, outbound or internal; `total` on the last row",
+            Self::Queue => "the first queue entered; `total` on the last row",
+            Self::Agent => "the first agent who spoke with the customer; `total` on the last row",
+            Self::Pbx => "the Asterisk server; `total` on the last row",
+            Self::Hour => "the local hour in which the call started, with its offset; `total` on the last row",
+            Self::Day => "the local date on which the call started; `total` on the last row",
+        }
+    }
+}
+
+impl FromStr for Dimension {
+    type Err = UnknownWord;
+
+    fn from_str(word: &str) -> Result<Self, UnknownWord> {
+        let names = || Self::ALL.map(Self::name).join(", ");
+        let found = Self::ALL.into_iter().find(|d| d.name() == word);
+        found.ok_or_else(|| UnknownWord { what: "dimension", word: word.to_owned(), known: names() })
+    }
+}
+
+/// The way a call went.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Direction {
+    /// A customer called.
+    Inbound,
+    /// A customer was called.
+    Outbound,
+    /// Between extensions.
+    Internal,
+}
+
+impl Direction {
+    /// All of them.
+    pub const ALL: [Self; 3] = [Self::Inbound, Self::Outbound, Self::Internal];
+
+    /// The word in tables.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Inbound => "inbound",
+            Self::Outbound => "outbound",
+            Self::Internal => "internal",
+        }
+    }
+}
+
+impl FromStr for Direction {
+    type Err = UnknownWord;
+
+    fn from_str(word: &str) -> Result<Self, UnknownWord> {
+        let names = || Self::ALL.map(Self::name).join(", ");
+        let found = Self::ALL.into_iter().find(|d| d.name() == word);
+        found.ok_or_else(|| UnknownWord { what: "direction", word: word.to_owned(), known: names() })
+    }
+}
+
+/// A word that a report does not know.
+#[derive(Debug, thiserror::Error)]
+#[error("unknown {what} `{word}`; known are {known}")]
+pub struct UnknownWord {
+    /// What it should have been.
+    pub what: &'static str,
+    /// The word.
+    pub word: String,
+    /// What is known instead.
+    pub known: String,
+}
+
+/// What is asked.
+#[derive(Debug, Clone)]
+pub struct OutcomesQuery {
+    /// Grouping, outermost first; none: one row.
+    pub by: Vec<Dimension>,
+    /// Calls that started then or later.
+    pub from: Option<Micros>,
+    /// Calls that started earlier than this. Per contact: attempts that ended earlier, whenever they began.
+    pub to: Option<Micros>,
+    /// IANA zone of hours and days.
+    pub tz: String,
+    /// What is counted.
+    pub basis: Basis,
+    /// Which directions; none: inbound and outbound.
+    pub directions: Vec<Direction>,
+    /// Which statuses are shown.
+    pub statuses: Statuses,
+}
+
+impl Default for OutcomesQuery {
+    fn default() -> Self {
+        Self {
+            by: Vec::new(),
+            from: None,
+            to: None,
+            tz: "UTC".to_owned(),
+            basis: Basis::Attempt,
+            directions: Vec::new(),
+            statuses: Statuses::All,
+        }
+    }
+}
+
+/// The columns that outcomes are counted from.
+const SOURCE: &str = "campaign, direction, queue, agent, pbx, started_at, status, class, handled_by, dropped, short, dialled, \
+                      wait_ms, talk_ms, up_ms";
+
+/// Answers it: rows sorted by their groups, the total last.
+///
+/// # Errors
+/// An unknown time zone, or whatever the engine says.
+pub async fn outcomes(engine: &Engine, query: &OutcomesQuery) -> Result<Report, QueryError> {
+    if TimeZone::get(&query.tz).is_err() {
+        return Err(QueryError::Invalid { message: format!("unknown time zone `{}`", query.tz) });
+    }
+    let output = engine.report(&sql(query)).await?;
+    Ok(Report { columns: columns(query), output })
+}
+
+fn columns(query: &OutcomesQuery) -> Vec<ColumnDoc> {
+    let doc = |name: &str, unit, doc: &str| ColumnDoc { name: name.to_owned(), unit, doc: doc.to_owned() };
+    let groups = dimensions(query).into_iter().map(|d| doc(d.name(), None, d.doc()));
+    let metrics = OUTCOMES.iter().filter(|m| m.bases.contains(&query.basis)).map(|m| doc(m.name, Some(m.unit), m.doc));
+    let statuses = query.statuses.counts().into_iter().map(|(status, _)| {
+        doc(
+            status.name(),
+            Some(Unit::Count),
+            &format!("with the status {}, class {}", status.name(), status.class().name()),
+        )
+    });
+    groups.chain(metrics).chain(statuses).collect()
+}
+
+/// The dimensions asked for, each once.
+fn dimensions(query: &OutcomesQuery) -> Vec<Dimension> {
+    let mut by = Vec::new();
+    for dimension in &query.by {
+        if !by.contains(dimension) {
+            by.push(*dimension);
+        }
+    }
+    by
+}
+
+fn sql(query: &OutcomesQuery) -> String {
+    let by = dimensions(query);
+    let metrics =
+        OUTCOMES.iter().filter(|m| m.bases.contains(&query.basis)).map(|m| format!("{} AS {}", m.sql(), m.name));
+    let statuses = query.statuses.counts().into_iter().map(|(status, sql)| format!("{sql} AS {}", status.name()));
+    let labels = by.iter().enumerate().map(|(place, dimension)| match (place, dimension.name()) {
+        (0, name) => format!("CASE WHEN grouping(\"{name}\") = 1 THEN 'total' ELSE \"{name}\" END AS \"{name}\""),
+        (_, name) => format!("\"{name}\""),
+    });
+    let columns: Vec<_> = labels.chain(metrics).chain(statuses).collect();
+    let zone = query.tz.replace('\'', "''");
+    let buckets = by.iter().filter_map(|dimension| match dimension {
+        Dimension::Hour => Some(format!(", local_hour(started_at, '{zone}') AS \"hour\"")),
+        Dimension::Day => Some(format!(", local_day(started_at, '{zone}') AS \"day\"")),
+        Dimension::Campaign | Dimension::Direction | Dimension::Queue | Dimension::Agent | Dimension::Pbx => None,
+    });
+    let names: Vec<_> = by.iter().map(|d| format!("\"{}\"", d.name())).collect();
+    let (group, order) = match names.first() {
+        Some(first) => (
+            format!(" GROUP BY GROUPING SETS (({names}), ())", names = names.join(", ")),
+            // By number: a name would mean the labelled column, where `total` is a word among words.
+            format!(
+                " ORDER BY grouping({first}), {}",
+                (1..=names.len()).map(|n| format!("{n} NULLS LAST")).collect::<Vec<_>>().join(", ")
+            ),
+        ),
+        None => (String::new(), String::new()),
+    };
+    format!(
+        "WITH counted AS ({rows}), bucketed AS (SELECT *{buckets} FROM counted) SELECT {columns} FROM bucketed{group}{order}",
+        rows = rows(query),
+        buckets = buckets.collect::<String>(),
+        columns = columns.join(", "),
+    )
+}
+
+/// The rows that are counted.
+fn rows(query: &OutcomesQuery) -> String {
+    let directions: &[Direction] =
+        if query.directions.is_empty() { &[Direction::Inbound, Direction::Outbound] } else { &query.directions };
+    let range = range(query, "started_at");
+    let mut parts = Vec::new();
+    if directions.contains(&Direction::Outbound) {
+        parts.push(match query.basis {
+            Basis::Attempt => format!("SELECT {SOURCE} FROM attempts WHERE true{range}"),
+            Basis::Contact => contacts(query),
+        });
+    }
+    let answered: Vec<_> =
+        directions.iter().filter(|d| **d != Direction::Outbound).map(|d| format!("'{}'", d.name())).collect();
+    if !answered.is_empty() {
+        parts.push(format!("SELECT {SOURCE} FROM calls WHERE direction IN ({}){range}", answered.join(", ")));
+    }
+    parts.join(" UNION ALL ")
+}
+
+/// Each contact by its best attempt up to the end of the range, whenever it was made.
+fn contacts(query: &OutcomesQuery) -> String {
+    let closed = query.to.map(|to| format!(" AND ended_at < {}", time(to))).unwrap_or_default();
+    format!(
+        "SELECT {SOURCE} FROM (SELECT {SOURCE}, row_number() OVER (PARTITION BY campaign, contact ORDER BY \
+         CASE class WHEN 'connected' THEN 1 WHEN 'unanswered' THEN 2 ELSE 3 END, \
+         CASE handled_by WHEN 'agent' THEN 1 ELSE 2 END, started_at, call_id) AS best \
+         FROM attempts WHERE contact IS NOT NULL{closed}) WHERE best = 1"
+    )
+}
+
+fn range(query: &OutcomesQuery, column: &str) -> String {
+    let from = query.from.map(|from| format!(" AND {column} >= {}", time(from))).unwrap_or_default();
+    let to = query.to.map(|to| format!(" AND {column} < {}", time(to))).unwrap_or_default();
+    from + &to
+}
+
+/// A literal of the columns' own type, so that whole files can be left out by it.
+fn time(at: Micros) -> String {
+    format!("arrow_cast({}, 'Timestamp(Microsecond, Some(\"UTC\"))')", at.0)
+}

@@ -1,0 +1,181 @@
+//! The metrics of reports, as plain data: each formula once, with its version and a sentence for people.
+//!
+//! Formulas are SQL aggregates over the outcome columns that `calls` and `attempts` share; `{name}` in one stands for
+//! another metric. Reports, SQL views and the documents are made from this list. It knows no engine; which rows a metric is
+//! taken over is the report's matter.
+
+use crate::status::Status;
+
+/// What a value counts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Unit {
+    /// A number of calls, attempts or contacts.
+    Count,
+    /// A percentage, 0 to 100; null over zero.
+    Percent,
+    /// Milliseconds.
+    Millis,
+}
+
+/// What a row of a report counts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Basis {
+    /// Each attempt, inbound each call.
+    Attempt,
+    /// Each contact by its best attempt, inbound each call.
+    Contact,
+}
+
+/// A metric.
+#[derive(Debug, Clone, Copy)]
+pub struct Metric {
+    /// Its column's name.
+    pub name: &'static str,
+    /// Raised whenever the formula changes what it says.
+    pub version: u32,
+    /// What its values count.
+    pub unit: Unit,
+    /// An SQL aggregate.
+    pub formula: &'static str,
+    /// What it says, in a sentence.
+    pub doc: &'static str,
+    /// Where it has a meaning.
+    pub bases: &'static [Basis],
+}
+
+const BOTH: &[Basis] = &[Basis::Attempt, Basis::Contact];
+const PER_ATTEMPT: &[Basis] = &[Basis::Attempt];
+const PER_CONTACT: &[Basis] = &[Basis::Contact];
+
+/// The metrics of the outcomes report, in the order of its columns; the counts of the single statuses follow them.
+pub const OUTCOMES: &[Metric] = &[
+    count("total", "count(*)", "attempts, or contacts on that basis, and inbound calls", BOTH),
+    count("connected", "count(*) FILTER (WHERE class = 'connected')", "of these, connected", BOTH),
+    count("unanswered", "count(*) FILTER (WHERE class = 'unanswered')", "of these, unanswered", BOTH),
+    count("failed", "count(*) FILTER (WHERE class = 'failed')", "of these, failed", BOTH),
+    count("pending", "count(*) FILTER (WHERE class = 'pending')", "contacts without a closed attempt", PER_CONTACT),
+    percent("connected_pct", "100.0 * {connected} / nullif({total}, 0)", "connected / total", BOTH),
+    percent("unanswered_pct", "100.0 * {unanswered} / nullif({total}, 0)", "unanswered / total", BOTH),
+    percent("failed_pct", "100.0 * {failed} / nullif({total}, 0)", "failed / total", BOTH),
+    percent("pending_pct", "100.0 * {pending} / nullif({total}, 0)", "pending / total", PER_CONTACT),
+    count("reached", "count(*) FILTER (WHERE handled_by = 'agent')", "handled by an agent", BOTH),
+    percent("reached_pct", "100.0 * {reached} / nullif({total}, 0)", "reached / total", BOTH),
+    count(
+        "dials",
+        "count(*) FILTER (WHERE direction = 'outbound' AND dialled)",
+        "attempts really dialled",
+        PER_ATTEMPT,
+    ),
+    percent(
+        "asr_pct",
+        "100.0 * count(*) FILTER (WHERE direction = 'outbound' AND dialled AND class = 'connected') / nullif({dials}, 0)",
+        "answer-seizure ratio: connected dials / dials",
+        PER_ATTEMPT,
+    ),
+    count(
+        "dropped",
+        "count(*) FILTER (WHERE dropped)",
+        "a person answered, an agent was sought, none came",
+        PER_ATTEMPT,
+    ),
+    percent(
+        "drop_rate_pct",
+        "100.0 * {dropped} / nullif(count(*) FILTER (WHERE direction = 'outbound' AND handled_by = 'agent') + {dropped}, 0)",
+        "dropped / (reached outbound + dropped)",
+        PER_ATTEMPT,
+    ),
+    count(
+        "short",
+        "count(*) FILTER (WHERE short)",
+        "connected with a talk under ten seconds (configurable)",
+        PER_ATTEMPT,
+    ),
+    millis(
+        "acd_ms",
+        "CAST(round(avg(up_ms) FILTER (WHERE class = 'connected')) AS BIGINT)",
+        "average call duration: up time / connected",
+        PER_ATTEMPT,
+    ),
+    millis("wait_avg_ms", "CAST(round(avg(wait_ms)) AS BIGINT)", "average wait for a person", PER_ATTEMPT),
+    millis("talk_ms", "coalesce(sum(talk_ms), 0)", "conversation with agents, hold left out, summed", PER_ATTEMPT),
+];
+
+const fn count(name: &'static str, formula: &'static str, doc: &'static str, bases: &'static [Basis]) -> Metric {
+    Metric { name, version: 1, unit: Unit::Count, formula, doc, bases }
+}
+
+const fn percent(name: &'static str, formula: &'static str, doc: &'static str, bases: &'static [Basis]) -> Metric {
+    Metric { name, version: 1, unit: Unit::Percent, formula, doc, bases }
+}
+
+const fn millis(name: &'static str, formula: &'static str, doc: &'static str, bases: &'static [Basis]) -> Metric {
+    Metric { name, version: 1, unit: Unit::Millis, formula, doc, bases }
+}
+
+impl Metric {
+    /// The formula with the metrics it names written out.
+    pub fn sql(&self) -> String {
+        let mut sql = self.formula.to_owned();
+        // Every round removes one level of names; formulas name earlier metrics only, so this ends.
+        while sql.contains('{') {
+            for metric in OUTCOMES {
+                sql = sql.replace(&format!("{{{}}}", metric.name), metric.formula);
+            }
+        }
+        sql
+    }
+}
+
+/// Which statuses a report shows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Statuses {
+    /// All fourteen.
+    #[default]
+    All,
+    /// The nine classic ones; the others are counted under the one that they read as ([`Status::classic`]).
+    Classic,
+}
+
+impl Statuses {
+    /// The statuses shown, each with the SQL aggregate that counts it.
+    pub fn counts(self) -> Vec<(Status, String)> {
+        let shown = Status::ALL.into_iter().filter(|s| self == Self::All || s.classic() == *s);
+        shown
+            .map(|shown| {
+                let read_so = Status::ALL
+                    .into_iter()
+                    .filter(|s| if self == Self::All { *s == shown } else { s.classic() == shown });
+                let names: Vec<_> = read_so.map(|s| format!("'{}'", s.name())).collect();
+                (shown, format!("count(*) FILTER (WHERE status IN ({}))", names.join(", ")))
+            })
+            .collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_name_in_a_formula_is_an_earlier_metric() {
+        for (place, metric) in OUTCOMES.iter().enumerate() {
+            let mut rest = metric.formula;
+            while let Some((_, after)) = rest.split_once('{') {
+                let (name, after) = after.split_once('}').expect("a closed name");
+                assert!(OUTCOMES[..place].iter().any(|m| m.name == name), "{}: {name}", metric.name);
+                rest = after;
+            }
+            assert!(!metric.sql().contains('{'));
+        }
+    }
+
+    #[test]
+    fn nine_statuses_hold_all_fourteen() {
+        let counts = Statuses::Classic.counts();
+        assert_eq!(counts.len(), 9);
+        for status in Status::ALL {
+            let quoted = format!("'{}'", status.name());
+            assert_eq!(counts.iter().filter(|(_, sql)| sql.contains(&quoted)).count(), 1, "{quoted}");
+        }
+    }
+}
