@@ -55,6 +55,8 @@ fn secrets_stay_out() {
         "Event: VarSet\r\nVariable: CARD\r\nValue: 4711\r\n\r\n",
         "Event: VarSet\r\nValue: 4711\r\nVariable: __PIN\r\n\r\n",
         "Event: VarSet\r\nVariable: X\r\nValue: 4711\r\nA: \u{fc}\r\n\r\n",
+        "Event: Newexten\r\nApplication: Set\r\nAppData: CARD=4711\r\n\r\n",
+        "Event: Newexten\r\nApplication: MSet\r\nAppData: CAMPAIGN=a,CARD=4711\r\n\r\n",
         "Event: VoicemailPasswordChange\r\nMailbox: 1\r\nNewPassword: 4711\r\n\r\n",
         "Event: ChallengeResponseFailed\r\nChallenge: 4711\r\nResponse: 4711\r\nExpectedResponse: 4711\r\n\r\n",
         "Event: InvalidPassword\r\nChallenge: 4711\r\nReceivedChallenge: 4711\r\nReceivedHash: 4711\r\n\r\n",
@@ -78,6 +80,8 @@ fn secrets_stay_out() {
     let kept = [
         "Event: VarSet\r\nVariable: __CAMPAIGN\r\nValue: 4711\r\n\r\n",
         "Event: VarSet\r\nVariable: tariff\r\nValue: 4711\r\n\r\n",
+        "Event: Newexten\r\nApplication: Set\r\nAppData: __CONTACT=4711\r\n\r\n",
+        "Event: Newexten\r\nApplication: Dial\r\nAppData: SIP/4711,30,U(a=b)\r\n\r\n",
         "Event: VarSet\r\nVariable: DIALSTATUS\r\nValue: 4711\r\n\r\n",
         "Event: UserEvent\r\nValue: 4711\r\nDigit: 4711\r\n\r\n",
         "Event: Newchannel\r\nChanVariable: CONTACT=4711\r\n\r\n",

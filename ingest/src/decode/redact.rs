@@ -66,6 +66,8 @@ pub enum Secret {
     Headers(&'static [&'static str]),
     /// The pressed key in the JSON of the header or column `Extra`.
     Digit,
+    /// What a dialplan's `Set` assigns, in `AppData`: `VarSet` will say the same.
+    Assignment,
 }
 
 impl Redaction {
@@ -88,8 +90,23 @@ impl Redaction {
             let key = frame.header("EventName").is_some_and(|name| name.eq_ignore_ascii_case(b"DTMF"));
             return if key { Secret::Digit } else { Secret::None };
         }
+        if event.eq_ignore_ascii_case(b"Newexten") {
+            return self.of_application(frame);
+        }
         let known = SECRETS.iter().find(|(name, _)| event.eq_ignore_ascii_case(name.as_bytes()));
         known.map_or(Secret::None, |(_, headers)| Secret::Headers(headers))
+    }
+
+    fn of_application(&self, frame: &Frame<'_>) -> Secret {
+        let sets = |name: &[u8]| name.eq_ignore_ascii_case(b"Set") || name.eq_ignore_ascii_case(b"MSet");
+        if !frame.header("Application").is_some_and(sets) {
+            return Secret::None;
+        }
+        let assigned = frame.header("AppData").unwrap_or_default();
+        let variable = assigned.split(|byte| *byte == b'=').next().unwrap_or_default();
+        // MSet assigns many at once, so a second `=` may belong to another variable.
+        let single = assigned.iter().filter(|byte| **byte == b'=').count() <= 1;
+        if single && self.allows(variable) { Secret::None } else { Secret::Assignment }
     }
 
     fn allows(&self, variable: &[u8]) -> bool {
@@ -108,7 +125,11 @@ impl Secret {
             }
             Self::Headers(_) => Cow::Borrowed(value),
             Self::Digit if name.eq_ignore_ascii_case(b"Extra") && !value.is_empty() => digit(value),
-            Self::Digit => Cow::Borrowed(value),
+            Self::Assignment if name.eq_ignore_ascii_case(b"AppData") => {
+                let variable = value.split(|byte| *byte == b'=').next().unwrap_or_default();
+                Cow::Owned([variable, b"=", REDACTED].concat())
+            }
+            Self::Digit | Self::Assignment => Cow::Borrowed(value),
         }
     }
 }
@@ -135,7 +156,7 @@ pub fn of_garbage(bytes: &[u8]) -> Cow<'_, [u8]> {
         let colon = memchr::memchr(b':', line)?;
         let name = line[..colon].trim_ascii();
         let named = |names: &[&str]| names.iter().any(|known| name.eq_ignore_ascii_case(known.as_bytes()));
-        (named(&["Value"]) || SECRETS.iter().any(|(_, headers)| named(headers))).then_some(colon)
+        (named(&["Value", "AppData"]) || SECRETS.iter().any(|(_, headers)| named(headers))).then_some(colon)
     };
     let pressed = |line: &[u8]| memmem::find(line, b"digit\"").is_some();
     if !bytes.split(|byte| *byte == b'\n').any(|line| secret(line).is_some() || pressed(line)) {

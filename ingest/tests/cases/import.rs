@@ -3,9 +3,12 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use calltide_eventlog::embedded::{EmbeddedLog, EmbeddedOptions};
+use calltide_eventlog::{Cleanup, EventLog as _, Record, TopicSpec};
 use calltide_ingest::import::{ImportError, ImportPlan, ImportSummary, import};
 use calltide_schemas::Micros;
 use calltide_schemas::envelope::Source;
+use calltide_schemas::topics::EVENTS;
 
 use crate::memory::MemoryLog;
 
@@ -86,7 +89,7 @@ fn an_interrupted_import_goes_on_where_the_log_ends() {
     let expected = whole.records();
     for kept in [0, 1, 2, 3, 7, 500, 1234, expected.len() - 2, expected.len() - 1] {
         let log = MemoryLog::default();
-        calltide_eventlog::EventLog::append(&log, "calltide.events", 0, expected[..kept].to_vec()).unwrap();
+        log.append(EVENTS, 0, expected[..kept].to_vec()).unwrap();
         run(&log, &plan_of("asterisk-22.10")).unwrap();
         assert!(log.records() == expected, "interrupted after {kept} records");
     }
@@ -258,8 +261,37 @@ fn damaged_files_are_imported_as_far_as_they_can_be_read_and_each_time_alike() {
         assert!(summary.appended > 10, "seed {seed}");
         let part = MemoryLog::default();
         let kept = expected[..random(expected.len())].to_vec();
-        calltide_eventlog::EventLog::append(&part, "calltide.events", 0, kept).unwrap();
+        part.append(EVENTS, 0, kept).unwrap();
         run(&part, &plan).unwrap();
         assert!(part.records() == expected, "seed {seed}");
+    }
+}
+
+/// What the log in that folder has, in order.
+fn kept(log: &EmbeddedLog) -> Vec<Record> {
+    let (mut from, end) = log.bounds(EVENTS, 0).unwrap();
+    let mut records = Vec::new();
+    while from < end {
+        let batch = log.read(EVENTS, 0, from, 1 << 20).unwrap();
+        assert!(batch.damaged.is_empty());
+        from = batch.next;
+        records.extend(batch.records.into_iter().map(|read| read.record));
+    }
+    records
+}
+
+#[test]
+fn the_log_on_disk_remembers_what_was_imported() {
+    let whole = MemoryLog::default();
+    run(&whole, &plan_of("asterisk-22.10")).unwrap();
+    let expected = whole.records();
+    let folder = tempfile::tempdir().unwrap();
+    let spec = TopicSpec { name: EVENTS.to_owned(), partitions: 1, cleanup: Cleanup::Delete { after: None } };
+    let open = || EmbeddedLog::open(folder.path(), std::slice::from_ref(&spec), EmbeddedOptions::default()).unwrap();
+    open().append(EVENTS, 0, expected[..777].to_vec()).unwrap();
+    for _ in 0..2 {
+        let log = open();
+        import(&log, &plan_of("asterisk-22.10"), SEEN, &mut |_| {}).unwrap();
+        assert!(kept(&log) == expected);
     }
 }
