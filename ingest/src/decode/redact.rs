@@ -1,7 +1,7 @@
 //! The one table of what stays out of the log, for all sources: passwords, challenges, pressed keys, channel variables.
 //!
 //! A redacted value becomes [`REDACTED`]; its name stays, so that a reader sees that something was there. What a torn frame
-//! holds is redacted too, by the names of its lines alone. See SECURITY in the documentation for the list in prose.
+//! holds is redacted too, by the names of its lines alone. It must not know which campaign or PBX an event is of.
 
 use std::borrow::Cow;
 

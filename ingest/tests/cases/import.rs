@@ -204,6 +204,23 @@ fn an_event_without_a_time_gets_the_latest_before_it_and_the_first_gets_the_next
 }
 
 #[test]
+fn a_recording_without_timestamps_takes_the_local_time_of_its_cel_events() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("ami");
+    let cel = |time: &str| format!("Event: CEL\r\nEventName: ANSWER\r\nEventTime: {time}\r\n\r\n");
+    let hangup = "Event: Hangup\r\nUniqueid: 1.1\r\n\r\n";
+    fs::write(&path, [hangup, &cel("2026-07-01 09:00:05"), hangup, &cel("2026-07-01 09:00:06"), hangup].concat())
+        .unwrap();
+    let log = MemoryLog::default();
+    let tz = jiff::tz::TimeZone::get("Europe/Berlin").unwrap();
+    run(&log, &ImportPlan { tz, ..plan_of_one(Source::Ami, path) }).unwrap();
+    let mut seconds = Vec::new();
+    log.each(|envelope| seconds.extend((envelope.source == Source::Ami).then_some(envelope.at.0 / 1_000_000)));
+    let seven = 1_782_889_200;
+    assert_eq!(seconds, [seven + 5, seven + 5, seven + 5, seven + 6, seven + 6]);
+}
+
+#[test]
 fn a_damaged_time_does_not_carry_the_heartbeats_away() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("ami");
