@@ -1,0 +1,300 @@
+//! One Delta table: its folder, its newest snapshot, and the one way to commit to it.
+//!
+//! Deletion vectors and column mapping stay off: both make scans single-threaded.
+//! Whether a commit may still be made is decided by the caller on the very snapshot that it will extend.
+
+use std::collections::HashMap;
+use std::hash::{BuildHasher, RandomState};
+use std::path::Path as FilePath;
+use std::sync::Arc;
+
+use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
+use calltide_schemas::lake::txn_app_id;
+use calltide_schemas::tables::{DAY, TableDef};
+use deltalake_core::kernel::engine::arrow_conversion::TryIntoKernel;
+use deltalake_core::kernel::transaction::{CommitBuilder, CommitProperties, TransactionError};
+use deltalake_core::kernel::{Action, Add, LogicalFileView, Remove, StructField, Transaction, Version};
+use deltalake_core::logstore::LogStoreRef;
+use deltalake_core::operations::create::CreateBuilder;
+use deltalake_core::protocol::{DeltaOperation, SaveMode};
+use deltalake_core::table::state::DeltaTableState;
+use deltalake_core::{DeltaTable, DeltaTableBuilder, DeltaTableError, TableProperty};
+use object_store::path::Path;
+use object_store::{ObjectStore, ObjectStoreExt};
+use parquet::arrow::async_reader::ParquetObjectReader;
+use url::Url;
+
+use super::file::{FileLayout, FinishedFile, stats_columns};
+use super::{Clock, LakeError, Result};
+
+/// Commits between checkpoints, each of which spares a reader that many small files.
+const CHECKPOINT_COMMITS: u64 = 50;
+
+/// An open table.
+pub(super) struct LakeTable {
+    pub(super) def: &'static TableDef,
+    pub(super) layout: FileLayout,
+    log_store: LogStoreRef,
+    /// Paths are from the table's folder.
+    files: Arc<dyn ObjectStore>,
+    /// Paths are from the root of the file system; the table's folder there.
+    store: Arc<dyn ObjectStore>,
+    folder: Path,
+    state: DeltaTableState,
+    clock: Clock,
+    /// Makes file names of two writers differ, should there ever be two.
+    nonce: u64,
+    files_made: u64,
+}
+
+/// A file of the snapshot.
+pub(super) struct LakeFile {
+    view: LogicalFileView,
+    /// Its partition.
+    pub(super) day: String,
+    /// Its size in bytes.
+    pub(super) size: u64,
+}
+
+/// How a commit ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Committed {
+    /// The table has it.
+    Yes,
+    /// Somebody else's commit came first: look again, decide again.
+    Overtaken,
+}
+
+impl LakeTable {
+    /// Opens the table in `folder`; creates it if it isn't there, adds columns that it lacks.
+    pub(super) async fn open(
+        def: &'static TableDef,
+        store: Arc<dyn ObjectStore>,
+        folder: &FilePath,
+        clock: Clock,
+    ) -> Result<Self> {
+        let url =
+            Url::from_directory_path(folder).map_err(|()| LakeError::Root { root: folder.display().to_string() })?;
+        let failed = |source| LakeError::delta(def.name, source);
+        let table = DeltaTableBuilder::from_url(url.clone())
+            .and_then(|builder| builder.with_storage_backend(Arc::clone(&store), url).build())
+            .map_err(failed)?;
+        let log_store = table.log_store();
+        let table = create(def, log_store).await.map_err(failed)?;
+        let table = add_missing_columns(def, table).await.map_err(failed)?;
+        let state = table.snapshot().map_err(failed)?.clone();
+        let layout = FileLayout::new(def, file_schema(def, &state))?;
+        let log_store = table.log_store();
+        Ok(Self {
+            def,
+            layout,
+            files: log_store.object_store(None),
+            log_store,
+            store,
+            folder: Path::from_absolute_path(folder)
+                .map_err(|_| LakeError::Root { root: folder.display().to_string() })?,
+            state,
+            clock,
+            nonce: RandomState::new().hash_one(0_u8),
+            files_made: 0,
+        })
+    }
+
+    /// Catches up with commits of others.
+    pub(super) async fn refresh(&mut self) -> Result<()> {
+        self.state.update(self.log_store.as_ref(), None).await.map_err(|e| LakeError::delta(self.def.name, e))
+    }
+
+    pub(super) fn version(&self) -> Version {
+        self.state.version()
+    }
+
+    /// Up to which offset (exclusive) a partition of its topic is in the table, by the snapshot.
+    pub(super) async fn progress(&self, partition: u32) -> Result<Option<i64>> {
+        self.state
+            .transaction_version(self.log_store.as_ref(), txn_app_id(self.def.topic, partition))
+            .await
+            .map_err(|e| LakeError::delta(self.def.name, e))
+    }
+
+    /// The snapshot's files, newest first.
+    pub(super) fn files(&self) -> Vec<LakeFile> {
+        let mut files: Vec<_> = self.state.log_data().iter().map(LakeFile::new).collect();
+        files.sort_by_key(|file| std::cmp::Reverse(file.view.modification_time()));
+        files
+    }
+
+    /// Writes a file into its partition. Nobody sees it before the commit that adds it; if that never comes, it is an
+    /// orphan that the vacuum removes.
+    pub(super) async fn put(&mut self, day: &str, file: FinishedFile) -> Result<Add> {
+        self.files_made += 1;
+        let path =
+            format!("{DAY}={day}/part-{:08}-{:016x}-{}.parquet", self.version() + 1, self.nonce, self.files_made);
+        let size = i64::try_from(file.bytes.len()).unwrap_or(i64::MAX);
+        self.files.put(&Path::from(path.as_str()), file.bytes.into()).await?;
+        Ok(Add {
+            path,
+            partition_values: HashMap::from([(DAY.to_owned(), Some(day.to_owned()))]),
+            size,
+            modification_time: self.now_ms(),
+            data_change: true,
+            stats: Some(file.stats),
+            ..Add::default()
+        })
+    }
+
+    /// Reads a file of the snapshot.
+    pub(super) fn reader(&self, file: &LakeFile) -> ParquetObjectReader {
+        ParquetObjectReader::new(Arc::clone(&self.files), file.view.object_store_path()).with_file_size(file.size)
+    }
+
+    /// Takes a file out of the table; readers of older snapshots still find it until the vacuum.
+    pub(super) fn remove(&self, file: &LakeFile, data_change: bool) -> Remove {
+        Remove { deletion_timestamp: Some(self.now_ms()), ..file.view.remove_action(data_change) }
+    }
+
+    /// Extends the snapshot by one commit, or reports that it isn't the newest any more.
+    pub(super) async fn commit(
+        &mut self,
+        actions: Vec<Action>,
+        progress: &[(u32, i64)],
+        operation: DeltaOperation,
+    ) -> Result<Committed> {
+        let txns = progress.iter().map(|(p, next)| {
+            Transaction::new_with_last_update(txn_app_id(self.def.topic, *p), *next, Some(self.now_ms()))
+        });
+        // Old log files are looked for only where a checkpoint may have made some superfluous.
+        let cleanup = (self.version() + 2).is_multiple_of(CHECKPOINT_COMMITS);
+        let properties = CommitProperties::default()
+            .with_max_retries(0)
+            .with_cleanup_expired_logs(Some(cleanup))
+            .with_application_transactions(txns.collect());
+        let commit = CommitBuilder::from(properties)
+            .with_actions(actions)
+            .build(Some(&self.state), Arc::clone(&self.log_store), operation)
+            .await;
+        match commit {
+            Ok(commit) => {
+                self.state = commit.snapshot;
+                Ok(Committed::Yes)
+            }
+            Err(DeltaTableError::Transaction { source: TransactionError::MaxCommitAttempts(_) }) => {
+                Ok(Committed::Overtaken)
+            }
+            Err(error) => Err(LakeError::delta(self.def.name, error)),
+        }
+    }
+
+    /// Adds the other table's files as they are, with its progress.
+    pub(super) async fn take_over(&mut self, from: &Self, partitions: u32) -> Result<()> {
+        let mut actions = Vec::new();
+        for file in from.files() {
+            let path = file.view.object_store_path();
+            let inside = |folder: &Path| Path::from_iter(folder.parts().chain(path.parts()));
+            self.store.copy(&inside(&from.folder), &inside(&self.folder)).await?;
+            actions.push(Action::Add(file.added_elsewhere(self.now_ms())));
+        }
+        let mut progress = Vec::new();
+        for partition in 0..partitions {
+            progress.extend(from.progress(partition).await?.map(|next| (partition, next)));
+        }
+        let operation =
+            DeltaOperation::Write { mode: SaveMode::Append, partition_by: Some(vec![DAY.to_owned()]), predicate: None };
+        match self.commit(actions, &progress, operation).await? {
+            Committed::Yes => Ok(()),
+            Committed::Overtaken => Err(LakeError::Contended { table: self.def.name, attempts: 1 }),
+        }
+    }
+
+    /// The table as deltalake's own operations want it, at its newest version.
+    pub(super) async fn delta(&self) -> Result<DeltaTable> {
+        let mut table = DeltaTable::new(Arc::clone(&self.log_store));
+        table.load().await.map_err(|e| LakeError::delta(self.def.name, e))?;
+        Ok(table)
+    }
+
+    pub(super) fn now_ms(&self) -> i64 {
+        (self.clock)().0.div_euclid(1000)
+    }
+}
+
+impl LakeFile {
+    fn new(view: LogicalFileView) -> Self {
+        let day = view.partition_values_map().remove(DAY).flatten().unwrap_or_default();
+        Self { day, size: u64::try_from(view.size()).unwrap_or_default(), view }
+    }
+
+    /// Whether a key may be in it, by its smallest and largest; unknown bounds exclude nothing.
+    pub(super) fn key_bounds(&self, key: &str) -> (Option<String>, Option<String>) {
+        let stats = self.view.stats().and_then(|json| serde_json::from_str::<serde_json::Value>(&json).ok());
+        let bound = |which: &str| stats.as_ref()?.get(which)?.get(key)?.as_str().map(str::to_owned);
+        (bound("minValues"), bound("maxValues"))
+    }
+
+    /// The `Add` of the same file in another table.
+    pub(super) fn added_elsewhere(&self, now_ms: i64) -> Add {
+        Add {
+            path: self.view.path().into_owned(),
+            partition_values: self.view.partition_values_map(),
+            size: self.view.size(),
+            modification_time: now_ms,
+            data_change: true,
+            stats: self.view.stats(),
+            ..Add::default()
+        }
+    }
+}
+
+async fn create(def: &'static TableDef, log_store: LogStoreRef) -> std::result::Result<DeltaTable, DeltaTableError> {
+    CreateBuilder::new()
+        .with_log_store(log_store)
+        .with_table_name(def.name)
+        .with_comment(def.doc)
+        .with_columns(delta_fields(def)?)
+        .with_partition_columns([DAY])
+        .with_configuration_property(TableProperty::CheckpointInterval, Some(CHECKPOINT_COMMITS.to_string()))
+        .with_configuration_property(TableProperty::DataSkippingStatsColumns, Some(stats_columns(def).join(",")))
+        // A reader that has listed the log is done long before; more would make every listing slower.
+        .with_configuration_property(TableProperty::LogRetentionDuration, Some("interval 2 days"))
+        .with_configuration_property(TableProperty::DeletedFileRetentionDuration, Some("interval 1 days"))
+        .with_save_mode(SaveMode::Ignore)
+        .await
+}
+
+/// The columns of the table and [`DAY`], which is in the path.
+fn delta_fields(def: &TableDef) -> std::result::Result<Vec<StructField>, DeltaTableError> {
+    let comment = HashMap::from([("comment".to_owned(), format!("the UTC date of {}", def.day_of))]);
+    let day = Field::new(DAY, DataType::Utf8, false).with_metadata(comment);
+    let schema = def.arrow_schema();
+    let fields = schema.fields().iter().map(|field| field.as_ref().try_into_kernel());
+    Ok(fields.chain([(&day).try_into_kernel()]).collect::<std::result::Result<Vec<_>, _>>()?)
+}
+
+async fn add_missing_columns(
+    def: &'static TableDef,
+    table: DeltaTable,
+) -> std::result::Result<DeltaTable, DeltaTableError> {
+    let present = table.snapshot()?.snapshot().arrow_schema();
+    let mut missing = delta_fields(def)?;
+    missing.retain(|field| present.index_of(field.name()).is_err());
+    if missing.is_empty() {
+        return Ok(table);
+    }
+    tracing::info!(table = def.name, columns = ?missing.iter().map(StructField::name).collect::<Vec<_>>(), "adding columns");
+    for field in &mut missing {
+        // Rows that are already there have no value for it.
+        field.nullable = true;
+    }
+    table.add_columns().with_fields(missing).await
+}
+
+/// The schema of the table's files: a column that was added later is nullable there, whatever its definition says.
+fn file_schema(def: &TableDef, state: &DeltaTableState) -> SchemaRef {
+    let present = state.snapshot().arrow_schema();
+    let schema = def.arrow_schema();
+    let fields = schema.fields().iter().map(|field| {
+        let nullable = present.field_with_name(field.name()).is_ok_and(Field::is_nullable);
+        field.as_ref().clone().with_nullable(nullable)
+    });
+    Arc::new(Schema::new(fields.collect::<Vec<_>>()))
+}
