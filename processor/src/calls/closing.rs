@@ -1,0 +1,176 @@
+//! When a call is published: at the first heartbeat after its end, again when it is settled, again when late facts change it.
+//!
+//! Each group has one timer, derived from its state. What was published is remembered by a digest of its content, so that
+//! nothing is published twice and a part that turns out to belong elsewhere is withdrawn.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::hash::{Hash, Hasher};
+
+use calltide_schemas::Micros;
+
+use super::rows::Versioned;
+use super::settings::CallSettings;
+use super::state::{Channel, Key, State, Why};
+use super::telling::{Told, tell};
+use crate::fold::Effects;
+use crate::vocabulary::Uid;
+
+/// The topics of published rows; their place here is what the state remembers.
+const TOPICS: [(&str, &str); 5] = [
+    ("calltide.calls", "call"),
+    ("calltide.attempts", "attempt"),
+    ("calltide.legs", "leg"),
+    ("calltide.queue-visits", "queue_visit"),
+    ("calltide.stories", "story"),
+];
+
+/// Sets a group's timer anew after anything about it changed.
+pub(super) fn schedule(state: &mut State, pbx: &str, id: &Uid, settings: &CallSettings) {
+    let Some(of) = state.pbxs.get_mut(pbx) else { return };
+    let Some(group) = of.groups.get_mut(id) else { return };
+    let over = group.open == 0 || group.cut || group.last < of.clock.booted;
+    let due = match (over, group.dirty, group.settled) {
+        (false, _, _) => (group.last + settings.silence_us, Why::Silence),
+        (true, true, _) => (group.last, Why::Tell),
+        (true, false, false) => (group.last + settings.settle_us, Why::Settle),
+        (true, false, true) => (group.last + settings.correct_us, Why::Expire),
+    };
+    if group.due == Some(due) {
+        return;
+    }
+    if let Some((at, _)) = group.due.replace(due) {
+        of.timers.remove(&(at, id.clone()));
+    }
+    of.timers.insert((due.0, id.clone()));
+    state.touch(Key::Group(pbx.into(), id.clone()));
+}
+
+/// Does what is due by the PBX's clock, in the order of time and id.
+pub(super) fn fire(state: &mut State, pbx: &str, settings: &CallSettings, out: &mut Effects) {
+    loop {
+        let Some(of) = state.pbxs.get_mut(pbx) else { return };
+        let now = of.clock.now;
+        let Some((at, id)) = of.timers.first().cloned().filter(|t| t.0 <= now) else { return };
+        of.timers.remove(&(at, id.clone()));
+        let Some(group) = of.groups.get_mut(&id) else { continue };
+        let Some((_, why)) = group.due.take() else { continue };
+        match why {
+            Why::Tell => publish(state, pbx, &id, settings, out),
+            Why::Settle => {
+                group.settled = true;
+                publish(state, pbx, &id, settings, out);
+            }
+            Why::Silence => {
+                group.cut = true;
+                group.dirty = true;
+                out.note("closed_by_silence");
+            }
+            Why::Expire => {
+                // Long enough that a file imported days later is still recognised as old news.
+                let until = now + 7 * settings.correct_us;
+                state.expire(pbx, &id, until);
+                continue;
+            }
+        }
+        schedule(state, pbx, &id, settings);
+    }
+}
+
+/// Publishes and settles at once what only these journals told of: nothing more can come from them.
+pub(super) fn close_imported(
+    state: &mut State,
+    pbx: &str,
+    journals: &BTreeSet<&str>,
+    keep_open: bool,
+    settings: &CallSettings,
+    out: &mut Effects,
+) {
+    let Some(of) = state.pbxs.get(pbx) else { return };
+    let unfinished = of.timers.iter().map(|(_, id)| id).filter(|id| {
+        of.groups.get(*id).is_some_and(|g| {
+            let only_here = g.journals.iter().all(|j| journals.contains(&**j));
+            only_here && (g.dirty || !g.settled) && (g.open == 0 || g.cut || !keep_open)
+        })
+    });
+    let unfinished: BTreeSet<Uid> = unfinished.cloned().collect();
+    for id in unfinished {
+        let Some(group) = state.pbxs.get_mut(pbx).and_then(|of| of.groups.get_mut(&id)) else { continue };
+        group.cut |= group.open > 0;
+        group.settled = true;
+        publish(state, pbx, &id, settings, out);
+        schedule(state, pbx, &id, settings);
+    }
+}
+
+/// Tells the group's calls anew and publishes what changed.
+fn publish(state: &mut State, pbx: &str, id: &Uid, settings: &CallSettings, out: &mut Effects) {
+    let Some(of) = state.pbxs.get_mut(pbx) else { return };
+    let Some(group) = of.groups.get_mut(id) else { return };
+    let channels: Vec<(&Uid, &Channel)> = group
+        .channels
+        .iter()
+        .filter_map(|uid| of.channels.get_key_value(uid))
+        .filter(|(_, channel)| !channel.facts.is_empty())
+        .collect();
+    let told = tell(pbx, &channels, group.settled, settings);
+    let mut press =
+        Press { now: of.clock.now.max(group.last), known: &mut group.published, kept: BTreeSet::new(), out };
+    press.told(&told);
+    press.withdraw_rest();
+    group.dirty = false;
+    state.touch(Key::Group(pbx.into(), id.clone()));
+}
+
+/// Publishes rows whose content changed.
+struct Press<'a> {
+    now: Micros,
+    known: &'a mut BTreeMap<(u8, Box<str>), (i64, Option<u64>)>,
+    kept: BTreeSet<(u8, Box<str>)>,
+    out: &'a mut Effects,
+}
+
+impl Press<'_> {
+    fn told(&mut self, told: &Told) {
+        for row in &told.calls {
+            self.row(0, row);
+            if row.direction == "outbound" {
+                self.row(1, row);
+            }
+        }
+        told.legs.iter().for_each(|row| self.row(2, row));
+        told.visits.iter().for_each(|row| self.row(3, row));
+        told.stories.iter().for_each(|row| self.row(4, row));
+    }
+
+    fn row(&mut self, topic: u8, row: &impl Versioned) {
+        let key = (topic, Box::<str>::from(row.key()));
+        let digest = content_digest(row);
+        let (version, known) = self.known.get(&key).copied().unwrap_or((0, None));
+        self.kept.insert(key.clone());
+        if known == Some(digest) {
+            return;
+        }
+        let mut row = row.clone();
+        row.stamp(version + 1, self.now);
+        let (topic, kind) = TOPICS[usize::from(topic)];
+        self.out.publish(topic, kind, self.now.0, &row);
+        self.known.insert(key, (version + 1, Some(digest)));
+    }
+
+    fn withdraw_rest(&mut self) {
+        for (key, (version, digest)) in self.known.iter_mut() {
+            if digest.is_some() && !self.kept.contains(key) {
+                *version += 1;
+                *digest = None;
+                let (topic, kind) = TOPICS[usize::from(key.0)];
+                self.out.withdraw(topic, kind, &key.1, *version, self.now.0);
+            }
+        }
+    }
+}
+
+fn content_digest(row: &impl Hash) -> u64 {
+    let mut hasher = xxhash_rust::xxh3::Xxh3::new();
+    row.hash(&mut hasher);
+    hasher.finish()
+}

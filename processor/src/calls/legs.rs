@@ -1,0 +1,177 @@
+//! Legs: each agent's or device's part in a call. Offered, answered or not and why, how long it talked.
+
+use std::collections::BTreeMap;
+
+use calltide_schemas::{Micros, status::DialStatus};
+
+use super::channel::Life;
+use super::queueing::{Outcome, Visit};
+use super::roles::{Cast, Company, Role};
+use super::talking::Talk;
+use super::timeline::Moment;
+use crate::vocabulary::{Dialler, Uid, What};
+
+/// One agent's part.
+#[derive(Debug, Clone)]
+pub(super) struct Leg<'a> {
+    /// The leg's channel.
+    pub(super) uid: &'a Uid,
+    /// Its index among the group's channels, if more than a queue's log knows it.
+    pub(super) index: Option<usize>,
+    /// The agent as the queue names it, else the device.
+    pub(super) agent: Option<String>,
+    pub(super) device: Option<String>,
+    pub(super) queue: Option<&'a str>,
+    pub(super) offered: Micros,
+    pub(super) answered: Option<Micros>,
+    pub(super) ended: Micros,
+    pub(super) talk_ms: i64,
+    pub(super) hold_ms: i64,
+    pub(super) outcome: &'static str,
+}
+
+/// What a queue called the channels it rang.
+type Names<'a> = BTreeMap<&'a str, (&'a str, &'a str)>;
+
+/// The legs of a call, in the order of their offers.
+pub(super) fn legs<'a>(
+    company: &Company<'a, '_>,
+    cast: &Cast,
+    talk: &Talk,
+    visits: &[Visit<'a>],
+    moments: &'a [Moment<'a>],
+) -> Vec<Leg<'a>> {
+    let names = names(company, cast, moments);
+    let customer_end = cast.customers.iter().map(|&i| company.lives[i].end).max().unwrap_or(Micros(i64::MAX));
+    let mut legs: Vec<Leg<'a>> = cast
+        .members
+        .iter()
+        .filter(|&&index| is_leg(company, cast, index))
+        .map(|&index| leg(company, index, talk, &names, visits, customer_end))
+        .collect();
+    for visit in visits {
+        legs.extend(only_in_queue_log(company, visit));
+    }
+    legs.sort_by(|a, b| (a.offered, a.uid).cmp(&(b.offered, b.uid)));
+    legs
+}
+
+fn is_leg(company: &Company<'_, '_>, cast: &Cast, index: usize) -> bool {
+    let life = &company.lives[index];
+    let device = matches!(company.roles[index], Role::Inside | Role::Outside) && !life.name.is_empty();
+    let spy = life.ran("ChanSpy").is_some() || life.ran("ExtenSpy").is_some();
+    device && !spy && !cast.customers.contains(&index)
+}
+
+fn leg<'a>(
+    company: &Company<'a, '_>,
+    index: usize,
+    talk: &Talk,
+    names: &Names<'a>,
+    visits: &[Visit<'a>],
+    customer_end: Micros,
+) -> Leg<'a> {
+    let life = &company.lives[index];
+    let name = names.get(&**life.uid);
+    let device = life.endpoint().to_owned();
+    let by_queue = visits.iter().find(|v| v.leg == Some(life.uid) && v.outcome == Outcome::Answered);
+    let answered = talk.first(index).or(by_queue.and_then(|v| v.left));
+    let moved_on = company.lives.iter().flat_map(|l| &l.transfers).filter(|t| t.by == Some(life.uid)).map(|t| t.at);
+    let ended = moved_on.filter(|_| answered.is_some()).min().unwrap_or(life.end).min(life.end);
+    let (talk_ms, hold_ms) = talk.part_ms(index, ended);
+    Leg {
+        uid: life.uid,
+        index: Some(index),
+        agent: Some(name.map_or_else(|| device.clone(), |n| n.1.to_owned())),
+        device: Some(device),
+        queue: name.map(|n| n.0),
+        offered: life.dials.first().map_or(life.created, |d| d.0),
+        answered,
+        ended,
+        talk_ms,
+        hold_ms,
+        outcome: if answered.is_some() { "answered" } else { unanswered(life, customer_end) },
+    }
+}
+
+/// Why a leg that rang was not answered: its own cause, else the first end of its dial.
+fn unanswered(life: &Life<'_>, customer_end: Micros) -> &'static str {
+    match life.cause {
+        Some(17 | 21) => return "refused",
+        Some(26) => return "elsewhere",
+        Some(1 | 3 | 20 | 22 | 27 | 28 | 34 | 38 | 41 | 42 | 44 | 58) => return "unreachable",
+        Some(_) | None => {}
+    }
+    if life.picked_up_by.is_some() {
+        return "elsewhere";
+    }
+    match life.dial_end.map(|d| d.1) {
+        Some(DialStatus::Busy) => "refused",
+        Some(DialStatus::Unavailable | DialStatus::Congestion) => "unreachable",
+        Some(DialStatus::Cancel) => "caller_left",
+        Some(DialStatus::NoAnswer) => "missed",
+        // Nobody told (CEL): it ended with the caller, or before.
+        Some(DialStatus::Answer | DialStatus::Other) | None if life.end + 500_000 >= customer_end => "caller_left",
+        Some(DialStatus::Answer | DialStatus::Other) | None => "missed",
+    }
+}
+
+/// A part of which only the queue's log tells.
+fn only_in_queue_log<'a>(company: &Company<'a, '_>, visit: &Visit<'a>) -> Option<Leg<'a>> {
+    let (member, uid) = (visit.member?, visit.leg?);
+    let known = company.index(uid).is_some_and(|i| !company.lives[i].name.is_empty());
+    if known || visit.outcome != Outcome::Answered {
+        return None;
+    }
+    let answered = visit.left?;
+    let ended = visit.completed.unwrap_or(answered);
+    Some(Leg {
+        uid,
+        index: None,
+        agent: Some(member.to_owned()),
+        device: None,
+        queue: Some(visit.queue),
+        offered: visit.entered,
+        answered: Some(answered),
+        ended,
+        talk_ms: ended.millis_since(answered),
+        hold_ms: 0,
+        outcome: "answered",
+    })
+}
+
+/// What the queue called each channel: told with the channel, else matched with the queue's log by device and order.
+fn names<'a>(company: &Company<'a, '_>, cast: &Cast, moments: &'a [Moment<'a>]) -> Names<'a> {
+    let mut names: Names<'a> = BTreeMap::new();
+    let mut nameless: Vec<(&str, &str, Micros)> = Vec::new();
+    for moment in moments.iter().filter(|m| cast.members.contains(&m.channel)) {
+        match &moment.what {
+            What::Offered { queue, member, leg } => {
+                names.entry(leg).or_insert((queue, member));
+            }
+            What::Connected { queue, member, leg: Some(leg) } | What::RangOut { queue, member, leg: Some(leg), .. } => {
+                names.entry(leg).or_insert((queue, member));
+            }
+            What::RangOut { queue, member, leg: None, .. } => nameless.push((queue, member, moment.at)),
+            _ => {}
+        }
+    }
+    let mut unnamed: Vec<usize> = cast
+        .members
+        .iter()
+        .copied()
+        .filter(|&i| {
+            company.lives[i].dialled_by == Some(Dialler::Queue) && !names.contains_key(&**company.lives[i].uid)
+        })
+        .collect();
+    unnamed.sort_by_key(|&i| (company.lives[i].end, company.lives[i].uid));
+    for (queue, member, at) in nameless {
+        let fits = |&i: &usize| company.lives[i].end.0.abs_diff(at.0) <= 2_000_000;
+        let same_device = unnamed.iter().position(|i| fits(i) && member.ends_with(company.lives[*i].resource()));
+        if let Some(position) = same_device.or_else(|| unnamed.iter().position(fits)) {
+            let index = unnamed.remove(position);
+            names.insert(company.lives[index].uid, (queue, member));
+        }
+    }
+    names
+}

@@ -1,0 +1,186 @@
+//! The calls fold: raw events in, calls, attempts, legs, queue visits, stories and rejects out.
+//!
+//! A call's story can be read here: an event is decoded into facts ([`crate::vocabulary`]); each fact is kept with its channel
+//! and channels that belong together are gathered ([`gather`]); when they are gone, a heartbeat closes the group
+//! ([`closing`]) and its calls are told from all facts at once ([`telling`]). The fold knows no clock but heartbeats.
+
+mod channel;
+mod closing;
+mod gather;
+mod legs;
+mod numbers;
+mod originate;
+mod outcome;
+mod queueing;
+mod rejects;
+mod roles;
+mod rows;
+mod settings;
+mod state;
+mod story;
+mod talking;
+mod telling;
+mod timeline;
+
+use std::collections::BTreeSet;
+
+use calltide_eventlog::{Change, Record};
+use calltide_schemas::Micros;
+use calltide_schemas::envelope::{Envelope, Source};
+
+pub use settings::CallSettings;
+
+use crate::fold::{Effects, Fold};
+use crate::vocabulary::{self, Fact, Said, Uid, What};
+use state::{Key, State};
+
+/// The calls fold.
+#[derive(Debug)]
+pub struct Calls {
+    settings: CallSettings,
+    state: State,
+}
+
+impl Calls {
+    /// A fold without a past.
+    pub fn new(settings: CallSettings) -> Self {
+        Self { settings, state: State::default() }
+    }
+
+    /// A fold as it was committed; `None` if the entries were written by another version of it, so that everything must be
+    /// derived anew.
+    pub fn restore(settings: CallSettings, entries: Vec<(Vec<u8>, Vec<u8>)>) -> Option<Self> {
+        let mut calls = Self::new(settings);
+        calls.state.restore(entries).then_some(calls)
+    }
+
+    /// Whether the envelope continues its journal; a re-sent one is known already.
+    fn is_new(&mut self, envelope: &Envelope<'_>, out: &mut Effects) -> bool {
+        let journal: &str = &envelope.journal;
+        let last = self.state.journals.get(journal).copied().unwrap_or(0);
+        if envelope.offset <= last {
+            out.note("duplicate_envelope");
+            return false;
+        }
+        if envelope.offset > last + 1 {
+            out.note("journal_gap");
+        }
+        match self.state.journals.get_mut(journal) {
+            Some(known) => *known = envelope.offset,
+            None => {
+                self.state.journals.insert(journal.into(), envelope.offset);
+            }
+        }
+        self.state.touch(Key::Journal(journal.into()));
+        true
+    }
+
+    fn take_in(&mut self, envelope: &Envelope<'_>, payload: &[u8], out: &mut Effects) {
+        let decoded = vocabulary::decode(envelope, &self.settings.reading);
+        if let Some((reason, detail)) = decoded.problem {
+            rejects::reject(envelope, payload, reason, Some(detail), out);
+        }
+        let mut too_late = false;
+        for said in decoded.said {
+            match said {
+                Said::Fact { uid, name, linkedid, fact } => {
+                    too_late |= !self.fact(envelope, uid, name.zip(linkedid), fact, out);
+                }
+                Said::Originate(response) => originate::answered(&mut self.state, &envelope.pbx, response),
+                Said::Booted { at } => self.booted(&envelope.pbx, at),
+            }
+        }
+        if too_late {
+            let detail = "the call it belongs to can no longer be corrected".to_owned();
+            rejects::reject(envelope, payload, "too_late", Some(detail), out);
+        }
+    }
+
+    /// Keeps a fact; `false` if its channel was forgotten long ago.
+    fn fact(
+        &mut self,
+        envelope: &Envelope<'_>,
+        uid: Uid,
+        hint: Option<(Box<str>, Box<str>)>,
+        fact: Fact,
+        out: &mut Effects,
+    ) -> bool {
+        let pbx: &str = &envelope.pbx;
+        let of = self.state.pbxs.get(pbx);
+        let known = of.is_some_and(|of| of.channels.get(&uid).is_some_and(|c| !c.facts.is_empty()));
+        if !known && of.is_some_and(|of| of.gone.contains_key(&state::digest(uid.as_bytes()))) {
+            return false;
+        }
+        if let Some((name, linkedid)) = hint.filter(|_| !known && !matches!(fact.what, What::Created { .. })) {
+            let seen = Fact { at: fact.at, teller: fact.teller, what: What::Seen { name, linkedid } };
+            gather::take_in(&mut self.state, pbx, &uid, seen, &envelope.journal);
+        }
+        if !gather::take_in(&mut self.state, pbx, &uid, fact, &envelope.journal) {
+            out.note("duplicate_fact");
+            return true;
+        }
+        let group = self.state.pbxs.get(pbx).and_then(|of| of.channels.get(&uid)).map(|c| c.group.clone());
+        if let Some(group) = group {
+            closing::schedule(&mut self.state, pbx, &group, &self.settings);
+        }
+        true
+    }
+
+    /// The PBX started at that time: what was up before is gone.
+    fn booted(&mut self, pbx: &str, at: Micros) {
+        let of = self.state.pbxs.entry(pbx.into()).or_default();
+        if at <= of.clock.booted {
+            return;
+        }
+        of.clock.booted = at;
+        let open: Vec<Uid> = of.open.iter().cloned().collect();
+        self.state.touch(Key::Clock(pbx.into()));
+        for id in open {
+            closing::schedule(&mut self.state, pbx, &id, &self.settings);
+        }
+    }
+
+    fn heartbeat(&mut self, pbx: &str, at: Micros, out: &mut Effects) {
+        let clock = &mut self.state.pbxs.entry(pbx.into()).or_default().clock;
+        clock.now = clock.now.max(at);
+        self.state.touch(Key::Clock(pbx.into()));
+        originate::settle(&mut self.state, pbx, &self.settings);
+        closing::fire(&mut self.state, pbx, &self.settings, out);
+    }
+
+    fn import_ended(&mut self, envelope: &Envelope<'_>, out: &mut Effects) {
+        self.heartbeat(&envelope.pbx, envelope.at, out);
+        originate::settle_all(&mut self.state, &envelope.pbx, &self.settings);
+        let journals: BTreeSet<&str> =
+            envelope.headers.iter().filter(|h| h.0.as_str() == "journal").map(|h| h.1.as_str()).collect();
+        let keep_open = envelope.keep_open;
+        closing::close_imported(&mut self.state, &envelope.pbx, &journals, keep_open, &self.settings, out);
+    }
+}
+
+impl Fold for Calls {
+    fn apply(&mut self, record: &Record, out: &mut Effects) {
+        let Some(payload) = &record.payload else { return };
+        let Ok(envelope) = serde_json::from_slice::<Envelope<'_>>(payload) else {
+            rejects::unreadable_record(record, payload, out);
+            return;
+        };
+        if !self.is_new(&envelope, out) {
+            return;
+        }
+        match envelope.source {
+            Source::Ami | Source::Cel | Source::QueueLog => self.take_in(&envelope, payload, out),
+            Source::Heartbeat => self.heartbeat(&envelope.pbx, envelope.at, out),
+            Source::ImportEnd => self.import_ended(&envelope, out),
+            Source::Gap => out.note("gap"),
+            Source::Unreadable => {
+                let reason = envelope.reason.as_deref().unwrap_or("malformed");
+                rejects::reject(&envelope, payload, reason, None, out);
+            }
+        }
+    }
+
+    fn changes(&mut self) -> Vec<Change> {
+        self.state.changes()
+    }
+}

@@ -1,0 +1,206 @@
+//! Visits to queues: when the caller entered, how it ended, how long it took, who answered.
+//!
+//! The queue's own log knows best how a visit ended; AMI calls every exit an abandon and tells the rest by QUEUESTATUS, which
+//! is set after the caller left.
+
+use calltide_schemas::Micros;
+
+use super::channel::Life;
+use super::timeline::Moment;
+use crate::vocabulary::{QueueExit, Teller, Uid, Variable, What};
+
+/// How a visit ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Outcome {
+    Answered,
+    Abandoned,
+    Timeout,
+    Key,
+    Empty,
+    Withdrawn,
+    Transferred,
+    Lost,
+    Full,
+    JoinEmpty,
+}
+
+impl Outcome {
+    pub(super) const fn name(self) -> &'static str {
+        match self {
+            Self::Answered => "answered",
+            Self::Abandoned => "abandoned",
+            Self::Timeout => "timeout",
+            Self::Key => "key",
+            Self::Empty => "empty",
+            Self::Withdrawn => "withdrawn",
+            Self::Transferred => "transferred",
+            Self::Lost => "lost",
+            Self::Full => "full",
+            Self::JoinEmpty => "join_empty",
+        }
+    }
+}
+
+/// One entry into a queue.
+#[derive(Debug, Clone)]
+pub(super) struct Visit<'a> {
+    pub(super) queue: &'a str,
+    /// The channel that waited.
+    pub(super) channel: usize,
+    pub(super) entered: Micros,
+    pub(super) left: Option<Micros>,
+    pub(super) outcome: Outcome,
+    /// Who answered, and on which channel if that is known.
+    pub(super) member: Option<&'a str>,
+    pub(super) leg: Option<&'a Uid>,
+    /// When the conversation with that member ended, by the queue.
+    pub(super) completed: Option<Micros>,
+    pub(super) caller: Option<&'a str>,
+}
+
+/// The visits of a call's channels, in the order of entry.
+pub(super) fn visits<'a>(lives: &[Life<'a>], members: &[usize], moments: &'a [Moment<'a>]) -> Vec<Visit<'a>> {
+    let mut visits = Vec::new();
+    for &channel in members {
+        visits.extend(visits_of(&lives[channel], channel, moments));
+    }
+    visits.sort_by(|a, b| (a.entered, a.queue).cmp(&(b.entered, b.queue)));
+    visits
+}
+
+/// What is known of a visit while its moments are read.
+struct Open<'a> {
+    visit: Visit<'a>,
+    exit: Option<(Micros, QueueExit, bool)>,
+    left: Option<Micros>,
+}
+
+fn visits_of<'a>(life: &Life<'a>, channel: usize, moments: &'a [Moment<'a>]) -> Vec<Visit<'a>> {
+    let mut done: Vec<Visit<'a>> = Vec::new();
+    let mut open: Option<Open<'a>> = None;
+    let own = || moments.iter().filter(|m| m.channel == channel);
+    for moment in own() {
+        match &moment.what {
+            What::QueueJoined { queue, caller } => {
+                done.extend(open.take().map(|o| close(o, life)));
+                open = Some(enter(queue, channel, moment.at, caller.as_deref()));
+            }
+            What::Connected { queue, member, leg } => {
+                if let Some(open) = open.as_mut().filter(|o| o.visit.queue == &**queue && o.visit.member.is_none()) {
+                    open.visit.outcome = Outcome::Answered;
+                    open.visit.member = Some(member);
+                    open.visit.leg = leg.as_ref();
+                    open.visit.left = Some(moment.at);
+                }
+            }
+            What::QueueExited { queue, how } => {
+                if let Some(open) = open.as_mut().filter(|o| o.visit.queue == &**queue) {
+                    let by_log = moment.tellers.contains(&Teller::QueueLog);
+                    open.exit = open.exit.or(Some((moment.at, *how, by_log)));
+                }
+            }
+            What::QueueLeft { queue } => {
+                if let Some(open) = open.as_mut().filter(|o| o.visit.queue == &**queue) {
+                    open.left = open.left.or(Some(moment.at));
+                }
+            }
+            What::Completed { .. } => {
+                if let Some(open) = &mut open {
+                    open.visit.completed = open.visit.completed.or(Some(moment.at));
+                }
+            }
+            What::Set { variable: Variable::QueueStatus, value } => match open.take() {
+                Some(o) => done.push(close_by_status(o, value, life)),
+                None => done.extend(refused(value, life, channel, moment.at)),
+            },
+            _ => {}
+        }
+    }
+    done.extend(open.map(|o| close(o, life)));
+    done
+}
+
+fn enter<'a>(queue: &'a str, channel: usize, at: Micros, caller: Option<&'a str>) -> Open<'a> {
+    Open {
+        visit: Visit {
+            queue,
+            channel,
+            entered: at,
+            left: None,
+            outcome: Outcome::Lost,
+            member: None,
+            leg: None,
+            completed: None,
+            caller,
+        },
+        exit: None,
+        left: None,
+    }
+}
+
+/// The visit's end as QUEUESTATUS tells it; the queue's own log and an agent's answer count before.
+fn close_by_status<'a>(mut open: Open<'a>, status: &str, life: &Life<'a>) -> Visit<'a> {
+    let told = match status {
+        "TIMEOUT" => Some(QueueExit::Timeout),
+        "LEAVEEMPTY" | "LEAVEUNAVAIL" | "JOINEMPTY" | "JOINUNAVAIL" => Some(QueueExit::Empty),
+        "WITHDRAW" => Some(QueueExit::Withdraw),
+        "CONTINUE" => Some(QueueExit::Key),
+        _ => None,
+    };
+    if let Some(how) = told {
+        match &mut open.exit {
+            Some((_, known, by_log)) if !*by_log => *known = how,
+            Some(_) => {}
+            None => open.exit = open.left.or(Some(life.end)).map(|at| (at, how, false)),
+        }
+    }
+    close(open, life)
+}
+
+fn close<'a>(open: Open<'a>, life: &Life<'a>) -> Visit<'a> {
+    let Open { mut visit, exit, left } = open;
+    if visit.outcome == Outcome::Answered {
+        return visit;
+    }
+    if let Some((at, how, _)) = exit {
+        visit.left = Some(at);
+        visit.outcome = match how {
+            QueueExit::Abandon => Outcome::Abandoned,
+            QueueExit::Timeout => Outcome::Timeout,
+            QueueExit::Key => Outcome::Key,
+            QueueExit::Empty => Outcome::Empty,
+            QueueExit::Withdraw => Outcome::Withdrawn,
+            QueueExit::Other => Outcome::Lost,
+        };
+        return visit;
+    }
+    let moved = life.transfers.iter().any(|t| t.at >= visit.entered && left.is_none_or(|l| t.at <= l + 1_000_000));
+    match left {
+        Some(at) => {
+            visit.left = Some(at);
+            // Gone from the queue and still up: by a key, unless somebody moved the caller.
+            visit.outcome = if moved { Outcome::Transferred } else { Outcome::Key };
+        }
+        // Nobody said that the caller left: gone with the channel, or with the PBX.
+        None => {
+            visit.left = Some(life.end);
+            visit.outcome = if life.gone.is_some() { Outcome::Abandoned } else { Outcome::Lost };
+        }
+    }
+    visit
+}
+
+/// A queue that did not take the caller in.
+fn refused<'a>(status: &str, life: &Life<'a>, channel: usize, at: Micros) -> Option<Visit<'a>> {
+    let outcome = match status {
+        "FULL" => Outcome::Full,
+        "JOINEMPTY" | "JOINUNAVAIL" => Outcome::JoinEmpty,
+        _ => return None,
+    };
+    let app = life.apps.iter().rev().find(|a| a.name.eq_ignore_ascii_case("Queue") && a.at <= at)?;
+    let queue = app.data.split(',').next().unwrap_or(app.data);
+    let mut visit = enter(queue, channel, app.at, life.caller).visit;
+    visit.left = Some(at);
+    visit.outcome = outcome;
+    Some(visit)
+}

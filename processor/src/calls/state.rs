@@ -1,0 +1,327 @@
+//! What the calls fold remembers: channels with the facts told of them, and groups of channels that belong together.
+//!
+//! Facts are kept as a set, not as a running interpretation: a call is told anew from all of them whenever it must be
+//! published ([`super::telling`]), so that neither the order of arrival nor the source decides what comes out.
+//! Every entry is small and keyed; what changed is written with the commit and is all that a restart reads.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use calltide_eventlog::Change;
+use calltide_schemas::Micros;
+use rustc_hash::FxHashMap;
+use serde::{Deserialize, Serialize, de::DeserializeOwned};
+
+use crate::vocabulary::{Fact, OriginateResponse, Uid, What};
+
+/// Written before every state entry: another layout is another number, and the state is then derived anew.
+const LAYOUT: u8 = 1;
+
+/// A channel and everything that was told of it.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(super) struct Channel {
+    /// The group it belongs to.
+    pub(super) group: Uid,
+    /// What was told, in the order of arrival, each once.
+    pub(super) facts: Vec<Fact>,
+    /// Its hang-up was told.
+    pub(super) gone: bool,
+}
+
+/// Channels that belong together, and what was published of them.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(super) struct Group {
+    /// Its channels.
+    pub(super) channels: BTreeSet<Uid>,
+    /// How many of them are not gone.
+    pub(super) open: u32,
+    /// The journals that told of it.
+    pub(super) journals: BTreeSet<Box<str>>,
+    /// The time of the latest fact.
+    pub(super) last: Micros,
+    /// Nothing more can come (an import ended): what is open ended when it was last seen.
+    pub(super) cut: bool,
+    /// Something was told since it was last published.
+    pub(super) dirty: bool,
+    /// Late records had their time.
+    pub(super) settled: bool,
+    /// When something must be done with it next.
+    pub(super) due: Option<(Micros, Why)>,
+    /// What was published: by (topic, key) its version and a digest of its content, `None` if it was withdrawn.
+    pub(super) published: BTreeMap<(u8, Box<str>), (i64, Option<u64>)>,
+}
+
+/// Why a timer was set.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub(super) enum Why {
+    /// All channels are gone, or new facts came: publish.
+    Tell,
+    /// Late records had their time: publish as settled.
+    Settle,
+    /// Nothing was heard of an open call for too long.
+    Silence,
+    /// Corrections are over: forget all but the channels' ids.
+    Expire,
+}
+
+/// One Asterisk server.
+#[derive(Debug, Default)]
+pub(super) struct Pbx {
+    pub(super) clock: Clock,
+    pub(super) channels: FxHashMap<Uid, Channel>,
+    pub(super) groups: FxHashMap<Uid, Group>,
+    /// A channel by which a group is found: of a linkedid, of a bridge.
+    pub(super) known_by: FxHashMap<Mark, Uid>,
+    /// Channels that an Originate dialled, by what was dialled.
+    pub(super) originated: FxHashMap<Box<str>, BTreeSet<Uid>>,
+    /// Groups by the moment when something must be done with them.
+    pub(super) timers: BTreeSet<(Micros, Uid)>,
+    /// Groups with open channels.
+    pub(super) open: BTreeSet<Uid>,
+    /// Digests of the ids of forgotten channels, and until when they are kept.
+    pub(super) gone: FxHashMap<u64, Micros>,
+}
+
+/// The server's own time and what hangs on it.
+#[derive(Debug, Default, Clone, Serialize, Deserialize)]
+pub(super) struct Clock {
+    /// The latest heartbeat.
+    pub(super) now: Micros,
+    /// The server's latest start.
+    pub(super) booted: Micros,
+    /// OriginateResponses that named no channel and wait for theirs.
+    pub(super) responses: BTreeSet<OriginateResponse>,
+}
+
+/// Something that several channels have in common.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub(super) enum Mark {
+    Linkedid(Box<str>),
+    Bridge(Box<str>),
+}
+
+/// All state of the fold, with the keys of what changed.
+#[derive(Debug, Default)]
+pub(super) struct State {
+    pub(super) pbxs: BTreeMap<Box<str>, Pbx>,
+    pub(super) journals: BTreeMap<Box<str>, u64>,
+    changed: BTreeSet<Key>,
+    expired: BTreeMap<Key, (Micros, Vec<u64>)>,
+}
+
+/// The key of a state entry.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Key {
+    Journal(Box<str>),
+    Clock(Box<str>),
+    Channel(Box<str>, Uid),
+    Group(Box<str>, Uid),
+    /// The digests of a forgotten group's channels.
+    Expired(Box<str>, Uid),
+}
+
+impl Key {
+    fn bytes(&self) -> Vec<u8> {
+        let (letter, parts): (u8, [&str; 2]) = match self {
+            Self::Journal(id) => (b'j', [id, ""]),
+            Self::Clock(pbx) => (b'p', [pbx, ""]),
+            Self::Channel(pbx, uid) => (b'c', [pbx, uid]),
+            Self::Group(pbx, id) => (b'g', [pbx, id]),
+            Self::Expired(pbx, id) => (b'x', [pbx, id]),
+        };
+        let mut key = vec![letter];
+        key.extend_from_slice(parts[0].as_bytes());
+        key.push(0);
+        key.extend_from_slice(parts[1].as_bytes());
+        key
+    }
+
+    fn read(key: &[u8]) -> Option<Self> {
+        let (letter, rest) = key.split_first()?;
+        let rest = std::str::from_utf8(rest).ok()?;
+        let (pbx, id) = rest.split_once('\0')?;
+        let (pbx, id): (Box<str>, Box<str>) = (pbx.into(), id.into());
+        Some(match letter {
+            b'j' => Self::Journal(pbx),
+            b'p' => Self::Clock(pbx),
+            b'c' => Self::Channel(pbx, id),
+            b'g' => Self::Group(pbx, id),
+            b'x' => Self::Expired(pbx, id),
+            _ => return None,
+        })
+    }
+}
+
+impl State {
+    /// Reads committed entries back; `false` if one of them has another layout.
+    pub(super) fn restore(&mut self, entries: Vec<(Vec<u8>, Vec<u8>)>) -> bool {
+        let understood = entries.into_iter().all(|(key, value)| self.restore_entry(&key, &value).is_some());
+        for pbx in self.pbxs.values_mut() {
+            pbx.index();
+        }
+        understood
+    }
+
+    fn restore_entry(&mut self, key: &[u8], value: &[u8]) -> Option<()> {
+        match Key::read(key)? {
+            Key::Journal(id) => {
+                self.journals.insert(id, unpack(value)?);
+            }
+            Key::Clock(pbx) => self.pbxs.entry(pbx).or_default().clock = unpack(value)?,
+            Key::Channel(pbx, uid) => {
+                self.pbxs.entry(pbx).or_default().channels.insert(uid, unpack(value)?);
+            }
+            Key::Group(pbx, id) => {
+                self.pbxs.entry(pbx).or_default().groups.insert(id, unpack(value)?);
+            }
+            key @ Key::Expired(..) => {
+                let (until, digests): (Micros, Vec<u64>) = unpack(value)?;
+                if let Key::Expired(pbx, _) = &key {
+                    let gone = &mut self.pbxs.entry(pbx.clone()).or_default().gone;
+                    gone.extend(digests.iter().map(|&d| (d, until)));
+                }
+                self.expired.insert(key, (until, digests));
+            }
+        }
+        Some(())
+    }
+
+    /// Marks an entry as changed (or removed: it is looked up when it is written).
+    pub(super) fn touch(&mut self, key: Key) {
+        self.changed.insert(key);
+    }
+
+    /// Keeps only the digests of a group's channels, until the given time.
+    pub(super) fn expire(&mut self, pbx: &str, id: &Uid, until: Micros) {
+        let Some(of) = self.pbxs.get_mut(pbx) else { return };
+        let digests = of.forget(id);
+        for (uid, digest) in &digests {
+            of.gone.insert(*digest, until);
+            self.changed.insert(Key::Channel(pbx.into(), uid.clone()));
+        }
+        self.changed.insert(Key::Group(pbx.into(), id.clone()));
+        let key = Key::Expired(pbx.into(), id.clone());
+        self.expired.insert(key.clone(), (until, digests.into_iter().map(|(_, d)| d).collect()));
+        self.changed.insert(key);
+        self.drop_expired(pbx);
+    }
+
+    /// Forgets digests whose time is over.
+    fn drop_expired(&mut self, pbx: &str) {
+        let Some(of) = self.pbxs.get_mut(pbx) else { return };
+        let now = of.clock.now;
+        // Entries of all PBXs are few; those of this one that are over go.
+        let over: Vec<Key> = self
+            .expired
+            .iter()
+            .filter(|(key, (until, _))| matches!(key, Key::Expired(p, _) if &**p == pbx) && *until <= now)
+            .map(|(key, _)| key.clone())
+            .take(64)
+            .collect();
+        for key in over {
+            for digest in self.expired.remove(&key).map(|(_, d)| d).unwrap_or_default() {
+                of.gone.remove(&digest);
+            }
+            self.changed.insert(key);
+        }
+    }
+
+    /// The entries that changed since the last call.
+    pub(super) fn changes(&mut self) -> Vec<Change> {
+        let changed = std::mem::take(&mut self.changed);
+        changed.into_iter().map(|key| Change { value: self.pack_entry(&key), key: key.bytes() }).collect()
+    }
+
+    fn pack_entry(&self, key: &Key) -> Option<Vec<u8>> {
+        match key {
+            Key::Journal(id) => self.journals.get(id).and_then(pack),
+            Key::Clock(pbx) => self.pbxs.get(pbx).and_then(|p| pack(&p.clock)),
+            Key::Channel(pbx, uid) => self.pbxs.get(pbx).and_then(|p| p.channels.get(uid)).and_then(pack),
+            Key::Group(pbx, id) => self.pbxs.get(pbx).and_then(|p| p.groups.get(id)).and_then(pack),
+            Key::Expired(..) => self.expired.get(key).and_then(pack),
+        }
+    }
+}
+
+fn pack<T: Serialize>(value: &T) -> Option<Vec<u8>> {
+    postcard::to_extend(value, vec![LAYOUT]).ok()
+}
+
+fn unpack<T: DeserializeOwned>(bytes: &[u8]) -> Option<T> {
+    match bytes.split_first() {
+        Some((&LAYOUT, rest)) => postcard::from_bytes(rest).ok(),
+        Some(_) | None => None,
+    }
+}
+
+impl Pbx {
+    /// Builds what can be derived from channels and groups.
+    fn index(&mut self) {
+        let channels = std::mem::take(&mut self.channels);
+        let uids: BTreeSet<&Uid> = channels.keys().collect();
+        for uid in uids {
+            for fact in &channels[uid].facts {
+                self.mark(uid, &fact.what);
+            }
+        }
+        self.channels = channels;
+        let groups: BTreeMap<Uid, (u32, Option<Micros>)> =
+            self.groups.iter().map(|(id, g)| (id.clone(), (g.open, g.due.map(|d| d.0)))).collect();
+        for (id, (open, due)) in groups {
+            if open > 0 {
+                self.open.insert(id.clone());
+            }
+            self.timers.extend(due.map(|at| (at, id)));
+        }
+    }
+
+    /// Remembers what a fact lets a channel be found by; returns the channel that was found by it before.
+    pub(super) fn mark(&mut self, uid: &Uid, what: &What) -> Option<Uid> {
+        if let What::DialBegan { caller: None, dialled } = what {
+            self.originated.entry(dialled.clone()).or_default().insert(uid.clone());
+        }
+        let mark = super::gather::mark(what)?;
+        match self.known_by.get(&mark) {
+            Some(found) => Some(found.clone()),
+            None => {
+                self.known_by.insert(mark, uid.clone());
+                None
+            }
+        }
+    }
+
+    /// Removes a group with its channels and all that led to them.
+    fn forget(&mut self, id: &Uid) -> Vec<(Uid, u64)> {
+        let Some(group) = self.groups.remove(id) else { return Vec::new() };
+        self.open.remove(id);
+        if let Some((at, _)) = group.due {
+            self.timers.remove(&(at, id.clone()));
+        }
+        let mut digests = Vec::new();
+        for uid in group.channels {
+            let Some(channel) = self.channels.remove(&uid) else { continue };
+            for fact in &channel.facts {
+                if let Some(mark) = super::gather::mark(&fact.what) {
+                    if self.known_by.get(&mark) == Some(&uid) {
+                        self.known_by.remove(&mark);
+                    }
+                }
+                if let What::DialBegan { caller: None, dialled } = &fact.what {
+                    if let Some(uids) = self.originated.get_mut(dialled) {
+                        uids.remove(&uid);
+                        if uids.is_empty() {
+                            self.originated.remove(dialled);
+                        }
+                    }
+                }
+            }
+            let digest = digest(uid.as_bytes());
+            digests.push((uid, digest));
+        }
+        digests
+    }
+}
+
+/// A stable 64-bit digest.
+pub(super) fn digest(bytes: &[u8]) -> u64 {
+    xxhash_rust::xxh3::xxh3_64(bytes)
+}

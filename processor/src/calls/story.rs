@@ -1,0 +1,174 @@
+//! The story of a call: one sentence per moment, and a mark on the one that decided its status.
+
+use calltide_schemas::Micros;
+use calltide_schemas::status::Verdict;
+use serde::Serialize;
+
+use super::channel::Life;
+use super::roles::{Cast, Direction};
+use super::timeline::Moment;
+use crate::vocabulary::{CompletedBy, Dialler, QueueExit, TransferKind, Variable, What};
+
+/// One line of the story.
+#[derive(Debug, Serialize)]
+struct Line<'a> {
+    at: Micros,
+    source: &'static str,
+    channel: &'a str,
+    what: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    decides: Option<&'a str>,
+}
+
+/// The story as JSON; see the table `stories`.
+pub(super) fn story(lives: &[Life<'_>], cast: &Cast, moments: &[Moment<'_>], verdict: &Verdict) -> String {
+    let mut decided = false;
+    let lines: Vec<Line<'_>> = moments
+        .iter()
+        .filter(|m| cast.members.contains(&m.channel))
+        .filter_map(|moment| {
+            let what = sentence(moment, lives)?;
+            let decides = !decided && decides(moment, lives, cast, &verdict.evidence);
+            decided |= decides;
+            let life = &lives[moment.channel];
+            Some(Line {
+                at: moment.at,
+                source: moment.tellers.first().map_or("", |t| t.name()),
+                channel: if life.name.is_empty() { life.uid } else { life.name },
+                what,
+                decides: decides.then_some(verdict.evidence.as_str()),
+            })
+        })
+        .collect();
+    serde_json::to_string(&lines).unwrap_or_default()
+}
+
+fn name<'a>(lives: &'a [Life<'_>], uid: Option<&'a crate::vocabulary::Uid>) -> &'a str {
+    let Some(uid) = uid else { return "somebody" };
+    lives.iter().find(|l| l.uid == uid && !l.name.is_empty()).map_or(uid, |l| l.name)
+}
+
+/// What happened, in a sentence about the channel; nothing for what only names it.
+fn sentence(moment: &Moment<'_>, lives: &[Life<'_>]) -> Option<String> {
+    let cause = |cause: &Option<u16>| cause.map(|c| format!(" (cause {c})")).unwrap_or_default();
+    Some(match &moment.what {
+        What::Created { context, exten, caller, .. } => format!(
+            "appeared in {}, extension {}{}",
+            context.as_deref().unwrap_or("no context"),
+            exten.as_deref().unwrap_or("none"),
+            caller.as_ref().map(|c| format!(", caller {c}")).unwrap_or_default()
+        ),
+        What::Seen { .. } | What::PairedWith { .. } | What::QueueLeft { .. } => return None,
+        What::Dialled { by } => match by {
+            Dialler::Dialplan => "was dialled by the dialplan".to_owned(),
+            Dialler::Originate => "was dialled by an Originate".to_owned(),
+            Dialler::Queue => "was dialled by a queue".to_owned(),
+        },
+        What::Ringing => "rings".to_owned(),
+        What::Up => "is up".to_owned(),
+        What::DialBegan { caller: Some(caller), dialled } => {
+            format!("{} dials {dialled}", name(lives, Some(caller)))
+        }
+        What::DialBegan { caller: None, dialled } => format!("an Originate dials {dialled}"),
+        What::DialEnded { status, .. } => format!("the dial ended: {}", status.name()),
+        What::Entered { bridge, .. } => format!("entered bridge {bridge}"),
+        What::Left { bridge } => format!("left bridge {bridge}"),
+        What::Held => "put the other side on hold".to_owned(),
+        What::Unheld => "took the other side back from hold".to_owned(),
+        What::HangupAsked { cause: c } => format!("its far end hung up{}", cause(c)),
+        What::SoftHangup { cause: c } => format!("was asked to hang up by our side{}", cause(c)),
+        What::Hungup { cause: c, .. } => format!("is gone{}", cause(c)),
+        What::App { name, data, .. } => format!("runs {name}({})", data.as_deref().unwrap_or("")),
+        What::Set { variable, value } => match variable {
+            Variable::Campaign => format!("belongs to campaign {value}"),
+            Variable::Contact => format!("calls contact {value}"),
+            Variable::Amd => format!("AMDSTATUS is {value}"),
+            Variable::QueueStatus => format!("QUEUESTATUS is {value}"),
+            Variable::MailboxStatus => format!("VMSTATUS is {value}"),
+            Variable::DialStatus => format!("DIALSTATUS is {value}"),
+        },
+        What::QueueJoined { queue, .. } => format!("entered queue {queue}"),
+        What::QueueExited { queue, how } => match how {
+            QueueExit::Abandon => format!("left queue {queue}: abandoned"),
+            QueueExit::Timeout => format!("left queue {queue}: time-out"),
+            QueueExit::Key => format!("left queue {queue}: by key"),
+            QueueExit::Empty => format!("left queue {queue}: no agents there"),
+            QueueExit::Withdraw => format!("was withdrawn from queue {queue}"),
+            QueueExit::Other => format!("left queue {queue}"),
+        },
+        What::Offered { queue, member, .. } => format!("queue {queue} offers it to {member}"),
+        What::RangOut { member, cancelled: false, .. } => format!("{member} did not answer"),
+        What::RangOut { member, cancelled: true, .. } => format!("the ringing of {member} was cancelled"),
+        What::Connected { queue, member, .. } => format!("queue {queue} connected it with {member}"),
+        What::Completed { member, by, .. } => match by {
+            CompletedBy::Agent => format!("{member} ended the conversation"),
+            CompletedBy::Caller => format!("the caller ended the conversation with {member}"),
+            CompletedBy::Transfer => format!("{member} transferred it"),
+        },
+        What::Transferred { kind, by, exten, .. } => format!(
+            "was transferred ({}) by {}{}",
+            match kind {
+                TransferKind::Blind => "blind",
+                TransferKind::Attended => "attended",
+            },
+            name(lives, by.as_ref()),
+            exten.as_ref().map(|e| format!(" to {e}")).unwrap_or_default()
+        ),
+        What::Parked => "was parked".to_owned(),
+        What::Unparked { .. } => "came back from parking".to_owned(),
+        What::PickedUp { by } => format!("was picked up by {}", name(lives, Some(by))),
+        What::Machine => "a machine answered".to_owned(),
+        What::Forbidden => "the dial was forbidden".to_owned(),
+        What::OriginateReason { reason } => format!("the Originate was answered with Reason {reason}"),
+    })
+}
+
+/// Whether this is the moment that the evidence is about.
+fn decides(moment: &Moment<'_>, lives: &[Life<'_>], cast: &Cast, evidence: &str) -> bool {
+    let decisive = moment.channel == cast.decisive;
+    match &moment.what {
+        What::Up => decisive && evidence == "customer leg up",
+        What::Hungup { .. } => {
+            decisive && (evidence.starts_with("hangup_cause=") || evidence.starts_with("hangupsource="))
+        }
+        What::HangupAsked { .. } => decisive && evidence.starts_with("hang-up request"),
+        What::SoftHangup { .. } => {
+            evidence.starts_with("hung up by our side") || evidence.starts_with("ended by our side")
+        }
+        What::DialEnded { .. } => decisive && evidence.starts_with("dial_status="),
+        What::Transferred { .. } => evidence == "transfer completed",
+        What::Machine => evidence.starts_with("UserEvent"),
+        What::Set { variable: Variable::Amd, .. } => evidence.starts_with("AMDSTATUS="),
+        What::App { name, .. } => match evidence {
+            "mailbox" => name.eq_ignore_ascii_case("VoiceMail") || name.eq_ignore_ascii_case("MiniVM"),
+            "taken by a conference" => name.eq_ignore_ascii_case("ConfBridge") || name.eq_ignore_ascii_case("MeetMe"),
+            _ => false,
+        },
+        What::QueueExited { .. } => evidence == "queue_log ABANDON",
+        What::Connected { member, .. } => evidence.strip_prefix("taken by agent ") == Some(member),
+        What::Entered { .. } => {
+            let by = evidence.strip_prefix("taken by agent ");
+            cast.direction == Direction::Inbound && by == Some(lives[moment.channel].endpoint())
+        }
+        What::Forbidden => evidence.starts_with("told by the dialplan"),
+        What::OriginateReason { .. } => evidence.starts_with("originate_reason="),
+        What::Created { .. }
+        | What::Seen { .. }
+        | What::Dialled { .. }
+        | What::Ringing
+        | What::DialBegan { .. }
+        | What::Left { .. }
+        | What::Held
+        | What::Unheld
+        | What::Set { .. }
+        | What::QueueJoined { .. }
+        | What::QueueLeft { .. }
+        | What::Offered { .. }
+        | What::RangOut { .. }
+        | What::Completed { .. }
+        | What::PairedWith { .. }
+        | What::Parked
+        | What::Unparked { .. }
+        | What::PickedUp { .. } => false,
+    }
+}
