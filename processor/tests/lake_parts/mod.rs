@@ -128,7 +128,7 @@ pub fn active_files(table: &Path) -> Vec<(String, String)> {
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
     let url = Url::from_directory_path(table.canonicalize().unwrap()).unwrap();
     let delta = runtime.block_on(DeltaTableBuilder::from_url(url).unwrap().load()).unwrap();
-    let files = delta.snapshot().unwrap().log_data().iter();
+    let files = delta.snapshot().unwrap().log_data().into_iter();
     let mut found = Vec::new();
     for file in files {
         let day = file.partition_values_map().remove("day").flatten().unwrap();
