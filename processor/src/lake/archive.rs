@@ -70,10 +70,6 @@ impl Archive {
         self.days.values().map(|d| d.rows.bytes + d.file.as_ref().map_or(0, |f| f.memory() + OPEN_FILE_BYTES)).sum()
     }
 
-    pub(super) fn is_empty(&self) -> bool {
-        self.days.is_empty()
-    }
-
     /// Completes the earliest day's file, if any is left.
     pub(super) fn finish_next(&mut self) -> Result<Option<(Day, FinishedFile)>> {
         let Some((day, mut open)) = self.days.pop_first() else { return Ok(None) };

@@ -75,10 +75,6 @@ impl Facts {
         self.bytes
     }
 
-    pub(super) fn is_empty(&self) -> bool {
-        self.facts.is_empty()
-    }
-
     /// The rows that count, in the columns of `schema`.
     pub(super) fn latest(&self, schema: &SchemaRef) -> Result<Latest> {
         let rows: Vec<&Fact> = self.facts.iter().filter(|f| f.payload.is_some()).collect();

@@ -19,7 +19,7 @@ use parquet::file::statistics::Statistics;
 use parquet::schema::types::ColumnPath;
 use serde_json::{Value, json};
 
-use super::{LakeError, Result};
+use super::Result;
 
 /// Enough for good compression, small enough that a day's file has several units to skip or to read in parallel.
 const ROW_GROUP_ROWS: usize = 128 * 1024;
@@ -102,8 +102,6 @@ pub(super) struct FileWriter {
 pub(super) struct FinishedFile {
     /// The Parquet file.
     pub(super) bytes: Vec<u8>,
-    /// How many rows it has.
-    pub(super) rows: i64,
     /// Delta's statistics, JSON.
     pub(super) stats: String,
 }
@@ -128,8 +126,7 @@ impl FileWriter {
     pub(super) fn finish(mut self) -> Result<FinishedFile> {
         let metadata = self.writer.finish()?;
         let bytes = std::mem::take(self.writer.inner_mut());
-        let rows = metadata.file_metadata().num_rows();
-        Ok(FinishedFile { bytes, rows, stats: delta_stats(self.def, &metadata) })
+        Ok(FinishedFile { bytes, stats: delta_stats(self.def, &metadata) })
     }
 }
 

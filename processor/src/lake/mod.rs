@@ -10,6 +10,7 @@ mod day;
 mod facts;
 mod file;
 mod generation;
+mod read;
 mod replace;
 mod root;
 mod run;
@@ -37,6 +38,7 @@ pub type Result<T> = std::result::Result<T, LakeError>;
 
 /// What can go wrong with the lake.
 #[derive(Debug, thiserror::Error)]
+#[expect(missing_docs, reason = "the messages say what the fields are")]
 pub enum LakeError {
     /// A fact that isn't a row: a bug in what wrote it. Its table stops there, since nothing may be lost silently.
     #[error("the record at offset {offset} of {topic}/{partition} is no row of {table}: {reason}")]

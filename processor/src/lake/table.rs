@@ -21,10 +21,10 @@ use deltalake_core::table::state::DeltaTableState;
 use deltalake_core::{DeltaTable, DeltaTableBuilder, DeltaTableError, TableProperty};
 use object_store::path::Path;
 use object_store::{ObjectStore, ObjectStoreExt};
-use parquet::arrow::async_reader::ParquetObjectReader;
 use url::Url;
 
 use super::file::{FileLayout, FinishedFile, stats_columns};
+use super::read::FileReader;
 use super::{Clock, LakeError, Result};
 
 /// Commits between checkpoints, each of which spares a reader that many small files.
@@ -144,8 +144,8 @@ impl LakeTable {
     }
 
     /// Reads a file of the snapshot.
-    pub(super) fn reader(&self, file: &LakeFile) -> ParquetObjectReader {
-        ParquetObjectReader::new(Arc::clone(&self.files), file.view.object_store_path()).with_file_size(file.size)
+    pub(super) fn reader(&self, file: &LakeFile) -> FileReader {
+        FileReader { store: Arc::clone(&self.files), path: file.view.object_store_path(), size: file.size }
     }
 
     /// Takes a file out of the table; readers of older snapshots still find it until the vacuum.

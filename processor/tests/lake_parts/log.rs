@@ -9,20 +9,20 @@ use calltide_eventlog::{
 };
 
 /// Partitions of every topic.
-pub const PARTITIONS: u32 = 2;
+pub(crate) const PARTITIONS: u32 = 2;
 
 /// Offsets begin here and grow by two, as if every other record were a transaction marker.
 const FIRST: u64 = 10;
 
 /// The log.
 #[derive(Default)]
-pub struct MemoryLog {
+pub(crate) struct MemoryLog {
     records: Mutex<BTreeMap<(String, Partition), Vec<Record>>>,
 }
 
 impl MemoryLog {
     /// Appends one record to a partition.
-    pub fn put(&self, topic: &str, partition: Partition, record: Record) {
+    pub(crate) fn put(&self, topic: &str, partition: Partition, record: Record) {
         self.append(topic, partition, vec![record]).unwrap();
     }
 }

@@ -1,7 +1,7 @@
 //! What the lake's tests stand on: a log in memory, a store that fails when told, rows as text.
 
-pub mod log;
-pub mod store;
+pub(crate) mod log;
+pub(crate) mod store;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -22,44 +22,44 @@ use log::MemoryLog;
 use store::FaultyStore;
 
 /// 2026-11-21 09:00 UTC.
-pub const NINE: i64 = 1_795_251_600_000_000;
+pub(crate) const NINE: i64 = 1_795_251_600_000_000;
 
 /// An hour in microseconds.
-pub const HOUR: i64 = 3_600_000_000;
+pub(crate) const HOUR: i64 = 3_600_000_000;
 
 /// A lake in a folder of its own, the log it follows and the clock on its wall.
-pub struct Site {
-    pub folder: tempfile::TempDir,
-    pub log: Arc<MemoryLog>,
-    pub store: FaultyStore,
-    pub now: Arc<AtomicI64>,
+pub(crate) struct Site {
+    pub(crate) folder: tempfile::TempDir,
+    pub(crate) log: Arc<MemoryLog>,
+    pub(crate) store: FaultyStore,
+    pub(crate) now: Arc<AtomicI64>,
 }
 
 impl Site {
-    pub fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let now = Arc::new(AtomicI64::new(NINE));
         Self { folder: tempfile::tempdir().unwrap(), log: Arc::default(), store: FaultyStore::default(), now }
     }
 
-    pub fn clock(&self) -> Clock {
+    pub(crate) fn clock(&self) -> Clock {
         let now = Arc::clone(&self.now);
         Arc::new(move || Micros(now.load(Ordering::Relaxed)))
     }
 
-    pub fn lake(&self) -> Lake {
+    pub(crate) fn lake(&self) -> Lake {
         Lake::open_on(Arc::new(self.store.clone()), &self.root(), self.clock()).unwrap()
     }
 
-    pub fn root(&self) -> PathBuf {
+    pub(crate) fn root(&self) -> PathBuf {
         self.folder.path().join("lake")
     }
 
-    pub fn writer(&self, table: &str) -> LakeWriter {
+    pub(crate) fn writer(&self, table: &str) -> LakeWriter {
         LakeWriter::open(&self.lake(), tables::table(table).unwrap(), &*self.log).unwrap()
     }
 
     /// A reject of that id and version, at that time.
-    pub fn reject(&self, id: &str, version: i64, at: i64, reason: &str) {
+    pub(crate) fn reject(&self, id: &str, version: i64, at: i64, reason: &str) {
         let row = json!({
             "pbx": "pbx1", "reject_id": id, "source": "ami", "reason": reason, "detail": null, "raw": "Event: X",
             "at": at, "version": version, "updated_at": at,
@@ -67,11 +67,11 @@ impl Site {
         self.put("calltide.rejects", id, at, Some(row.to_string()));
     }
 
-    pub fn forget(&self, id: &str) {
+    pub(crate) fn forget(&self, id: &str) {
         self.put("calltide.rejects", id, NINE, None);
     }
 
-    pub fn put(&self, topic: &str, key: &str, at: i64, payload: Option<String>) {
+    pub(crate) fn put(&self, topic: &str, key: &str, at: i64, payload: Option<String>) {
         let partition = u32::from(key.as_bytes().last().copied().unwrap_or_default()) % log::PARTITIONS;
         let record = Record {
             key: key.as_bytes().to_vec(),
@@ -85,25 +85,25 @@ impl Site {
     }
 
     /// Reads everything and commits it.
-    pub fn run(&self, table: &str) -> Result<()> {
+    pub(crate) fn run(&self, table: &str) -> Result<()> {
         let mut writer = self.writer(table);
         while writer.read(&*self.log, 1 << 20)? > 0 {}
         writer.flush()
     }
 
     /// The rows of `rejects`, as `day id vVERSION reason`, in order.
-    pub fn rejects(&self) -> Vec<String> {
+    pub(crate) fn rejects(&self) -> Vec<String> {
         rows(&self.lake().folder().unwrap().join("rejects"), &["reject_id", "version", "reason"])
     }
 
     /// How many files a table has.
-    pub fn files(&self, table: &str) -> usize {
+    pub(crate) fn files(&self, table: &str) -> usize {
         active_files(&self.lake().folder().unwrap().join(table)).len()
     }
 }
 
 /// The rows of the files that the newest snapshot names, each as its day and the given columns.
-pub fn rows(table: &Path, columns: &[&str]) -> Vec<String> {
+pub(crate) fn rows(table: &Path, columns: &[&str]) -> Vec<String> {
     let mut rows = Vec::new();
     for (path, day) in active_files(table) {
         let file = std::fs::File::open(table.join(path)).unwrap();
@@ -124,7 +124,7 @@ pub fn rows(table: &Path, columns: &[&str]) -> Vec<String> {
 }
 
 /// Path and day of each file of the newest snapshot; what Delta is told of each is checked against its content.
-pub fn active_files(table: &Path) -> Vec<(String, String)> {
+pub(crate) fn active_files(table: &Path) -> Vec<(String, String)> {
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
     let url = Url::from_directory_path(table.canonicalize().unwrap()).unwrap();
     let delta = runtime.block_on(DeltaTableBuilder::from_url(url).unwrap().load()).unwrap();

@@ -14,7 +14,7 @@ use object_store::{
 
 /// Where it fails, once.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Fault {
+pub(crate) enum Fault {
     /// A data file isn't written.
     BeforeFile,
     /// A data file is written, but that is not said.
@@ -27,19 +27,19 @@ pub enum Fault {
 
 /// The local file system with one fault in it.
 #[derive(Debug, Clone, Default)]
-pub struct FaultyStore {
+pub(crate) struct FaultyStore {
     files: Arc<LocalFileSystem>,
     fault: Arc<Mutex<Option<Fault>>>,
 }
 
 impl FaultyStore {
     /// The next write of that kind fails.
-    pub fn arm(&self, fault: Fault) {
+    pub(crate) fn arm(&self, fault: Fault) {
         *self.fault.lock().unwrap() = Some(fault);
     }
 
     /// Whether the fault has happened.
-    pub fn spent(&self) -> bool {
+    pub(crate) fn spent(&self) -> bool {
         self.fault.lock().unwrap().is_none()
     }
 
