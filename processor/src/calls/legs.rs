@@ -50,7 +50,7 @@ pub(super) fn legs<'a>(
         .map(|&index| leg(company, index, talk, &names, visits, customer_end))
         .collect();
     for visit in visits {
-        legs.extend(only_in_queue_log(company, visit));
+        legs.extend(out_of_sight(company, visit, &legs));
     }
     legs.sort_by(|a, b| (a.offered, a.uid).cmp(&(b.offered, b.uid)));
     legs
@@ -72,7 +72,7 @@ fn leg<'a>(
     customer_end: Micros,
 ) -> Leg<'a> {
     let life = &company.lives[index];
-    let name = names.get(&**life.uid);
+    let name = name(company, index, names);
     let device = life.endpoint().to_owned();
     let by_queue = visits.iter().find(|v| v.leg == Some(life.uid) && v.outcome == Outcome::Answered);
     let answered = talk.first(index).or(by_queue.and_then(|v| v.left));
@@ -116,15 +116,15 @@ fn unanswered(life: &Life<'_>, customer_end: Micros) -> &'static str {
     }
 }
 
-/// A part of which only the queue's log tells.
-fn only_in_queue_log<'a>(company: &Company<'a, '_>, visit: &Visit<'a>) -> Option<Leg<'a>> {
+/// A part of which only the queue tells: its log alone is there, or the agent stays on the line in another call.
+fn out_of_sight<'a>(company: &Company<'a, '_>, visit: &Visit<'a>, seen: &[Leg<'a>]) -> Option<Leg<'a>> {
     let (member, uid) = (visit.member?, visit.leg?);
-    let known = company.index(uid).is_some_and(|i| !company.lives[i].name.is_empty());
-    if known || visit.outcome != Outcome::Answered {
+    let in_sight = seen.iter().any(|l| l.agent.as_deref() == Some(member) && l.answered.is_some());
+    if in_sight || visit.outcome != Outcome::Answered {
         return None;
     }
     let answered = visit.left?;
-    let ended = visit.completed.unwrap_or(answered);
+    let ended = visit.completed.unwrap_or(company.lives[visit.channel].end).max(answered);
     Some(Leg {
         uid,
         index: None,
@@ -138,6 +138,19 @@ fn only_in_queue_log<'a>(company: &Company<'a, '_>, visit: &Visit<'a>) -> Option
         hold_ms: 0,
         outcome: "answered",
     })
+}
+
+/// What the queue called a channel, or the Local pair that it was dialled through.
+fn name<'a>(company: &Company<'a, '_>, index: usize, names: &Names<'a>) -> Option<(&'a str, &'a str)> {
+    let named = |i: usize| names.get(&**company.lives[i].uid).copied();
+    let by_way_of = || {
+        // CEL does not say who dialled: the pair's far half was in a bridge with it.
+        (0..company.lives.len()).find_map(|i| {
+            let other = company.pair[i]?;
+            named(i).filter(|_| company.met(other, index))
+        })
+    };
+    named(index).or_else(|| company.cause_chain(index).find_map(named)).or_else(by_way_of)
 }
 
 /// What the queue called each channel: told with the channel, else matched with the queue's log by device and order.

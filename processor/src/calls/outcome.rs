@@ -62,7 +62,7 @@ impl Known<'_, '_, '_> {
             cause: life.cause,
             rang,
             dial_status: life.dial_end.map(|d| d.1).or(by_dialler),
-            given_up: life.softly.is_some() || behind.is_some_and(|i| self.gave_up(i)),
+            given_up: life.softly.is_some() || self.originate_given_up() || behind.is_some_and(|i| self.gave_up(i)),
             originate: life.originate_reason.map(|r| (r, self.settings.reason_codes)),
         }
     }
@@ -72,6 +72,15 @@ impl Known<'_, '_, '_> {
         let caller = &self.company.lives[caller];
         let gone = self.customer().end;
         caller.asked.is_some_and(|at| at <= gone + 100_000) && !caller.is_local()
+    }
+
+    /// An originated leg's ringing ended, its far end did not end it, and it was not the time-out (which ends no dial, or is
+    /// answered for with Reason 3): we hung it up.
+    fn originate_given_up(&self) -> bool {
+        let life = self.customer();
+        let originated = life.dials.first().is_some_and(|d| d.1.is_none()) && !life.is_local();
+        let ended_unasked = life.dial_end.is_some() && life.asked.is_none() && life.rang.is_some();
+        originated && life.in_ami && ended_unasked && life.originate_reason != Some(3)
     }
 
     /// A call between our own devices is judged by the one that was dialled.
@@ -97,12 +106,17 @@ impl Known<'_, '_, '_> {
             let served = self.settings.self_service.iter().find(|&app| life.ran(app).is_some());
             served.map(|app| format!("self-service {app}"))
         };
+        // An agent's own channel may be out of sight (a pool of agents who stay on the line): the queue says who took it.
+        let by_queue = self.visits.iter().find(|v| v.outcome == Outcome::Answered).and_then(|v| v.member);
         let taken_by = agent
+            .or(by_queue)
             .map(|a| format!("agent {a}"))
             .or_else(|| self.conference().then(|| "a conference".to_owned()))
             .or_else(self_service);
         let by_queue_log = self.visits.last().is_some_and(|v| v.outcome == Outcome::Abandoned) && life.name.is_empty();
-        let caller_left = if life.asked.is_some() {
+        let caller_left = if self.turned_away() {
+            None
+        } else if life.asked.is_some() {
             Some(format!("hang-up request from {}", life.name))
         } else if life.hung_by.is_some_and(|by| by == life.name) {
             Some(format!("hangupsource={}", life.name))
@@ -118,6 +132,15 @@ impl Known<'_, '_, '_> {
             no_such_number: life.cause.filter(|c| refused && matches!(c, 1 | 28)),
             caller_left,
         }
+    }
+
+    /// Our side gave a busy or congestion tone; that the caller then hung up is only the consequence.
+    fn turned_away(&self) -> bool {
+        let life = self.customer();
+        let tone = life.ran("Busy").is_some() || life.ran("Congestion").is_some();
+        // CEL shows few applications; the cause is the tone's.
+        let unseen = !life.in_ami && life.up.is_none() && matches!(life.cause, Some(17 | 34));
+        tone || unseen
     }
 
     fn machine(&self) -> Option<String> {

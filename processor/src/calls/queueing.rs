@@ -60,10 +60,7 @@ pub(super) struct Visit<'a> {
 
 /// The visits of a call's channels, in the order of entry.
 pub(super) fn visits<'a>(lives: &[Life<'a>], members: &[usize], moments: &'a [Moment<'a>]) -> Vec<Visit<'a>> {
-    let mut visits = Vec::new();
-    for &channel in members {
-        visits.extend(visits_of(&lives[channel], channel, moments));
-    }
+    let mut visits: Vec<Visit<'a>> = members.iter().flat_map(|&c| visits_of(&lives[c], c, moments)).collect();
     visits.sort_by(|a, b| (a.entered, a.queue).cmp(&(b.entered, b.queue)));
     visits
 }
@@ -75,18 +72,22 @@ struct Open<'a> {
     left: Option<Micros>,
 }
 
+impl Open<'_> {
+    fn is_over(&self) -> bool {
+        self.exit.is_some() || self.visit.outcome == Outcome::Answered
+    }
+}
+
+/// Reads one channel's visits. A queue's log has whole seconds, so that leaving one queue and entering the next may come in
+/// either order: what ends a visit belongs to the earliest one of that queue that has no end.
 fn visits_of<'a>(life: &Life<'a>, channel: usize, moments: &'a [Moment<'a>]) -> Vec<Visit<'a>> {
-    let mut done: Vec<Visit<'a>> = Vec::new();
-    let mut open: Option<Open<'a>> = None;
-    let own = || moments.iter().filter(|m| m.channel == channel);
-    for moment in own() {
+    let mut opened: Vec<Open<'a>> = Vec::new();
+    let mut refusals: Vec<Visit<'a>> = Vec::new();
+    for moment in moments.iter().filter(|m| m.channel == channel) {
         match &moment.what {
-            What::QueueJoined { queue, caller } => {
-                done.extend(open.take().map(|o| close(o, life)));
-                open = Some(enter(queue, channel, moment.at, caller.as_deref()));
-            }
+            What::QueueJoined { queue, caller } => opened.push(enter(queue, channel, moment.at, caller.as_deref())),
             What::Connected { queue, member, leg } => {
-                if let Some(open) = open.as_mut().filter(|o| o.visit.queue == &**queue && o.visit.member.is_none()) {
+                if let Some(open) = opened.iter_mut().find(|o| o.visit.queue == &**queue && !o.is_over()) {
                     open.visit.outcome = Outcome::Answered;
                     open.visit.member = Some(member);
                     open.visit.leg = leg.as_ref();
@@ -94,30 +95,29 @@ fn visits_of<'a>(life: &Life<'a>, channel: usize, moments: &'a [Moment<'a>]) -> 
                 }
             }
             What::QueueExited { queue, how } => {
-                if let Some(open) = open.as_mut().filter(|o| o.visit.queue == &**queue) {
-                    let by_log = moment.tellers.contains(&Teller::QueueLog);
-                    open.exit = open.exit.or(Some((moment.at, *how, by_log)));
+                if let Some(open) = opened.iter_mut().find(|o| o.visit.queue == &**queue && !o.is_over()) {
+                    open.exit = Some((moment.at, *how, moment.tellers.contains(&Teller::QueueLog)));
                 }
             }
             What::QueueLeft { queue } => {
-                if let Some(open) = open.as_mut().filter(|o| o.visit.queue == &**queue) {
-                    open.left = open.left.or(Some(moment.at));
+                if let Some(open) = opened.iter_mut().find(|o| o.visit.queue == &**queue && o.left.is_none()) {
+                    open.left = Some(moment.at);
                 }
             }
-            What::Completed { .. } => {
-                if let Some(open) = &mut open {
-                    open.visit.completed = open.visit.completed.or(Some(moment.at));
+            What::Completed { queue, .. } => {
+                let of_queue = |o: &&mut Open<'_>| o.visit.queue == &**queue && o.visit.outcome == Outcome::Answered;
+                if let Some(open) = opened.iter_mut().filter(of_queue).find(|o| o.visit.completed.is_none()) {
+                    open.visit.completed = Some(moment.at);
                 }
             }
-            What::Set { variable: Variable::QueueStatus, value } => match open.take() {
-                Some(o) => done.push(close_by_status(o, value, life)),
-                None => done.extend(refused(value, life, channel, moment.at)),
+            What::Set { variable: Variable::QueueStatus, value } => match opened.last_mut() {
+                Some(open) if open.left.is_some() || open.is_over() => status_told(open, value, life),
+                _ => refusals.extend(refused(value, life, channel, moment.at)),
             },
             _ => {}
         }
     }
-    done.extend(open.map(|o| close(o, life)));
-    done
+    opened.into_iter().map(|open| close(open, life)).chain(refusals).collect()
 }
 
 fn enter<'a>(queue: &'a str, channel: usize, at: Micros, caller: Option<&'a str>) -> Open<'a> {
@@ -139,22 +139,19 @@ fn enter<'a>(queue: &'a str, channel: usize, at: Micros, caller: Option<&'a str>
 }
 
 /// The visit's end as QUEUESTATUS tells it; the queue's own log and an agent's answer count before.
-fn close_by_status<'a>(mut open: Open<'a>, status: &str, life: &Life<'a>) -> Visit<'a> {
+fn status_told(open: &mut Open<'_>, status: &str, life: &Life<'_>) {
     let told = match status {
-        "TIMEOUT" => Some(QueueExit::Timeout),
-        "LEAVEEMPTY" | "LEAVEUNAVAIL" | "JOINEMPTY" | "JOINUNAVAIL" => Some(QueueExit::Empty),
-        "WITHDRAW" => Some(QueueExit::Withdraw),
-        "CONTINUE" => Some(QueueExit::Key),
-        _ => None,
+        "TIMEOUT" => QueueExit::Timeout,
+        "LEAVEEMPTY" | "LEAVEUNAVAIL" => QueueExit::Empty,
+        "WITHDRAW" => QueueExit::Withdraw,
+        "CONTINUE" => QueueExit::Key,
+        _ => return,
     };
-    if let Some(how) = told {
-        match &mut open.exit {
-            Some((_, known, by_log)) if !*by_log => *known = how,
-            Some(_) => {}
-            None => open.exit = open.left.or(Some(life.end)).map(|at| (at, how, false)),
-        }
+    match &mut open.exit {
+        Some((_, known, by_log)) if !*by_log => *known = told,
+        Some(_) => {}
+        None => open.exit = Some((open.left.unwrap_or(life.end), told, false)),
     }
-    close(open, life)
 }
 
 fn close<'a>(open: Open<'a>, life: &Life<'a>) -> Visit<'a> {

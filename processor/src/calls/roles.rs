@@ -54,6 +54,8 @@ pub(super) struct Cast {
     pub(super) root: usize,
     /// All channels of the call, customers included.
     pub(super) members: Vec<usize>,
+    /// A consultation: the call of which it is one.
+    pub(super) consult_of: Option<usize>,
 }
 
 /// Relations among the channels of a group.
@@ -135,7 +137,13 @@ impl<'a, 'b> Company<'a, 'b> {
     /// A trunk's channel that came in from its endpoint.
     fn came_in(&self, index: usize) -> bool {
         let life = &self.lives[index];
-        let born_by_us = life.birth == Birth::Down || life.dialled_by.is_some() || !life.dials.is_empty();
+        // A CEL file that ends right after a channel began: one that came in had a number to go to, or somebody calling.
+        let only_begun =
+            life.birth == Birth::Unknown && life.apps.is_empty() && life.up.is_none() && life.gone.is_none();
+        let born_by_us = life.birth == Birth::Down
+            || life.dialled_by.is_some()
+            || !life.dials.is_empty()
+            || (only_begun && life.exten == "s" && life.caller.is_none());
         self.roles[index] == Role::Outside && !born_by_us
     }
 
@@ -178,7 +186,57 @@ impl<'a, 'b> Company<'a, 'b> {
             cast.decisive = up.or(cast.customers.last().copied()).unwrap_or(cast.decisive);
         }
         self.assign(&mut casts);
+        self.add_consultations(&mut casts);
         casts
+    }
+
+    /// The Local pair that a consultation runs behind: its first half was made by a feature, not dialled by anybody.
+    fn is_consultation(&self, second: usize) -> bool {
+        let is_second = self.lives[second].local_half().is_some_and(|(_, half)| half == "2");
+        is_second
+            && self.pair[second].is_some_and(|first| {
+                let life = &self.lives[first];
+                let made_by_us = life.dialled_by.is_some() || !life.dials.is_empty() || self.offered[first];
+                !made_by_us && matches!(life.birth, Birth::Down | Birth::Unknown)
+            })
+    }
+
+    /// A consultation is an internal call of its own; who came to talk with the customer stays a part of the customer's call.
+    fn add_consultations(&self, casts: &mut Vec<Cast>) {
+        let calls = casts.len();
+        for second in 0..self.lives.len() {
+            let of = (0..calls).find(|&c| casts[c].members.contains(&second) && !casts[c].customers.contains(&second));
+            let (Some(of), true) = (of, self.is_consultation(second)) else { continue };
+            let mut consultation = cast(Direction::Internal, second, second);
+            consultation.consult_of = Some(of);
+            let customers = casts[of].customers.clone();
+            let belongs = |&i: &usize| {
+                let behind = i == second || self.pair[second] == Some(i);
+                behind || (self.cause_chain(i).any(|c| c == second) && !self.reaches(i, second, &customers))
+            };
+            consultation.members = casts[of].members.iter().copied().filter(belongs).collect();
+            consultation.decisive = second;
+            // The pair itself stays in both: it is the way on which the target came to the customer.
+            let leaves = |i: &usize| belongs(i) && self.roles[*i] != Role::Local;
+            casts[of].members.retain(|i| !leaves(i));
+            casts.push(consultation);
+        }
+    }
+
+    /// Whether a channel behind a consultation's pair came to the customer by it or directly.
+    fn reaches(&self, index: usize, second: usize, customers: &[usize]) -> bool {
+        let first = self.pair[second];
+        customers.iter().any(|&c| self.met(c, index) || first.is_some_and(|first| self.met(c, first)))
+    }
+
+    /// The channels that led to this one, nearest first.
+    pub(super) fn cause_chain(&self, index: usize) -> impl Iterator<Item = usize> + '_ {
+        let mut at = Some(index);
+        std::iter::from_fn(move || {
+            at = at.and_then(|i| self.cause[i]);
+            at
+        })
+        .take(self.lives.len())
     }
 
     /// Calls between our own devices, and attempts that never reached a trunk.
@@ -245,7 +303,7 @@ impl<'a, 'b> Company<'a, 'b> {
 }
 
 fn cast(direction: Direction, customer: usize, root: usize) -> Cast {
-    Cast { direction, customers: vec![customer], decisive: customer, root, members: Vec::new() }
+    Cast { direction, customers: vec![customer], decisive: customer, root, members: Vec::new(), consult_of: None }
 }
 
 /// The halves of Local channels, by the name they share.

@@ -67,9 +67,18 @@ impl<'a> Scene<'_, 'a, '_> {
         &self.company.lives[self.cast.decisive]
     }
 
+    /// The channels whose waiting is this call's: a consultation's is its own.
+    fn waiting(&self) -> Vec<usize> {
+        let consulting = |i: &usize| {
+            let others = self.casts.iter().filter(|c| c.consult_of.is_some() && c.customers != self.cast.customers);
+            others.into_iter().any(|c| c.members.contains(i))
+        };
+        self.cast.members.iter().copied().filter(|i| !consulting(i)).collect()
+    }
+
     fn tell(&self, told: &mut Told) {
         let talk = Talk::of(self.company, self.cast);
-        let visits = visits(self.company.lives, &self.cast.members, self.moments);
+        let visits = visits(self.company.lives, &self.waiting(), self.moments);
         let legs = legs(self.company, self.cast, &talk, &visits, self.moments);
         let known = Known {
             company: self.company,
@@ -130,8 +139,8 @@ impl<'a> Scene<'_, 'a, '_> {
             end_estimated: life.gone.is_none(),
             left_at: known.left_at(status),
             queue: known.visits.first().map(|v| v.queue.to_owned()),
-            agent: agent.and_then(|l| l.agent.clone()),
-            device: agent.and_then(|l| l.device.clone()),
+            agent: agent.and_then(|l| l.agent.clone()).or_else(|| self.placed_by()),
+            device: agent.and_then(|l| l.device.clone()).or_else(|| self.placed_by()),
             entry: (cast.direction == Direction::Inbound && !first.exten.is_empty()).then(|| first.exten.to_owned()),
             started_at: first.created,
             answered_at: times.answered_at,
@@ -142,7 +151,7 @@ impl<'a> Scene<'_, 'a, '_> {
             hold_ms: connected.then(|| known.talk.hold_ms()),
             up_ms: life.up.map(|up| life.end.millis_since(up)),
             transfers: known.transfers(),
-            consult_of: None,
+            consult_of: self.cast.consult_of.map(|call| self.call_id(&self.casts[call])),
             joined_call_id: self.joined(),
             sources: self.sources(),
             version: 0,
@@ -162,6 +171,13 @@ impl<'a> Scene<'_, 'a, '_> {
             Direction::Outbound | Direction::Internal => placed.or(spoke),
             Direction::Inbound => spoke,
         }
+    }
+
+    /// Between our own devices: the one that calls.
+    fn placed_by(&self) -> Option<String> {
+        let root = &self.company.lives[self.cast.root];
+        let device = self.cast.direction == Direction::Internal && !root.is_local();
+        device.then(|| root.endpoint().to_owned())
     }
 
     /// The customer's number: the caller's for inbound, else what was dialled.
