@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use arrow::array::{AsArray, BooleanArray};
 use arrow::datatypes::DataType;
+use datafusion::common::exec_err;
 use datafusion::error::Result;
 use datafusion::logical_expr::{
     ColumnarValue, Expr, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature, Volatility,
@@ -58,8 +59,10 @@ impl ScalarUDFImpl for NotReplaced {
 
     fn invoke_with_args(&self, args: ScalarFunctionArgs) -> Result<ColumnarValue> {
         let arrays = ColumnarValue::values_to_arrays(&args.args)?;
-        let keys = arrays.first().and_then(|a| a.as_string_opt::<i32>());
-        let kept = keys.map(|keys| keys.iter().map(|k| k.map(|k| !self.keys.contains(k))).collect::<BooleanArray>());
-        Ok(ColumnarValue::Array(Arc::new(kept.unwrap_or_default())))
+        let Some(keys) = arrays.first().and_then(|a| a.as_string_opt::<i32>()) else {
+            return exec_err!("{} takes a text", self.name());
+        };
+        let kept: BooleanArray = keys.iter().map(|key| key.map(|key| !self.keys.contains(key))).collect();
+        Ok(ColumnarValue::Array(Arc::new(kept)))
     }
 }

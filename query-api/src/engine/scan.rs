@@ -25,7 +25,7 @@ use datafusion::execution::object_store::ObjectStoreUrl;
 use datafusion::logical_expr::utils::conjunction;
 use datafusion::logical_expr::{Expr, TableProviderFilterPushDown};
 use datafusion::physical_expr::PhysicalExpr;
-use datafusion::physical_optimizer::pruning::PruningPredicate;
+use datafusion::physical_optimizer::pruning::PruningPredicateBuilder;
 use datafusion::physical_plan::ExecutionPlan;
 use datafusion::physical_plan::empty::EmptyExec;
 
@@ -71,7 +71,9 @@ impl LakeTable {
     /// Pruning only saves work: where a condition cannot be judged, every file stays.
     fn prune(&self, filter: &Arc<dyn PhysicalExpr>) -> Vec<bool> {
         let days = FileDays { def: self.def, snapshot: &self.snapshot };
-        PruningPredicate::try_new(Arc::clone(filter), self.schema())
+        PruningPredicateBuilder::new()
+            .with_file_schema(self.schema())
+            .try_build(Arc::clone(filter))
             .and_then(|predicate| predicate.prune(&days))
             .unwrap_or_else(|_| vec![true; self.snapshot.files.len()])
     }

@@ -195,38 +195,35 @@ fn dimensions(query: &OutcomesQuery) -> Vec<Dimension> {
 }
 
 fn sql(query: &OutcomesQuery) -> String {
-    let by = dimensions(query);
-    let metrics =
-        OUTCOMES.iter().filter(|m| m.bases.contains(&query.basis)).map(|m| format!("{} AS {}", m.sql(), m.name));
-    let statuses = query.statuses.counts().into_iter().map(|(status, sql)| format!("{sql} AS {}", status.name()));
-    let labels = by.iter().enumerate().map(|(place, dimension)| match (place, dimension.name()) {
-        (0, name) => format!("CASE WHEN grouping(\"{name}\") = 1 THEN 'total' ELSE \"{name}\" END AS \"{name}\""),
-        (_, name) => format!("\"{name}\""),
-    });
-    let columns: Vec<_> = labels.chain(metrics).chain(statuses).collect();
     let zone = query.tz.replace('\'', "''");
+    let by = dimensions(query);
     let buckets = by.iter().filter_map(|dimension| match dimension {
         Dimension::Hour => Some(format!(", local_hour(started_at, '{zone}') AS \"hour\"")),
         Dimension::Day => Some(format!(", local_day(started_at, '{zone}') AS \"day\"")),
         Dimension::Campaign | Dimension::Direction | Dimension::Queue | Dimension::Agent | Dimension::Pbx => None,
     });
-    let names: Vec<_> = by.iter().map(|d| format!("\"{}\"", d.name())).collect();
-    let (group, order) = match names.first() {
-        Some(first) => (
-            format!(" GROUP BY GROUPING SETS (({names}), ())", names = names.join(", ")),
-            // By number: a name would mean the labelled column, where `total` is a word among words.
-            format!(
-                " ORDER BY grouping({first}), {}",
-                (1..=names.len()).map(|n| format!("{n} NULLS LAST")).collect::<Vec<_>>().join(", ")
-            ),
-        ),
-        None => (String::new(), String::new()),
+    let metrics = OUTCOMES.iter().filter(|m| m.bases.contains(&query.basis)).map(|m| (m.name, m.sql()));
+    let statuses = query.statuses.counts().into_iter().map(|(status, sql)| (status.name(), sql));
+    let (names, values): (Vec<_>, Vec<_>) =
+        metrics.chain(statuses).map(|(name, sql)| (name, format!("{sql} AS {name}"))).unzip();
+    let bucketed = format!(
+        "WITH counted AS ({}), bucketed AS (SELECT *{} FROM counted)",
+        rows(query),
+        buckets.collect::<String>()
+    );
+    let (names, values) = (names.join(", "), values.join(", "));
+    let groups: Vec<_> = by.iter().map(|d| format!("\"{}\"", d.name())).collect();
+    let Some((first, others)) = groups.split_first() else {
+        return format!("{bucketed} SELECT {values} FROM bucketed");
     };
+    let others = others.iter().map(|group| format!("{group}, ")).collect::<String>();
+    let order = (1..=groups.len()).map(|place| format!(", {place} NULLS LAST")).collect::<String>();
     format!(
-        "WITH counted AS ({rows}), bucketed AS (SELECT *{buckets} FROM counted) SELECT {columns} FROM bucketed{group}{order}",
-        rows = rows(query),
-        buckets = buckets.collect::<String>(),
-        columns = columns.join(", "),
+        "{bucketed}, grouped AS (SELECT grouping({first}) AS is_total, {first}, {others}{values} FROM bucketed \
+         GROUP BY GROUPING SETS (({groups}), ())) \
+         SELECT CASE WHEN is_total = 1 THEN 'total' ELSE {first} END AS {first}, {others}{names} \
+         FROM grouped ORDER BY is_total{order}",
+        groups = groups.join(", "),
     )
 }
 

@@ -52,7 +52,7 @@ async fn a_table_is_for_people() {
     assert_eq!(
         lines,
         [
-            " n   name     pct   at                        ok",
+            " n   name   pct     at                        ok",
             " 1   anna   12.35   2026-03-01 09:00:00.000   true",
             " 2   -          -   2026-03-01 09:00:00.250   false",
         ]
