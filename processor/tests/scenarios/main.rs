@@ -1,0 +1,10 @@
+//! The calls fold against situations of a contact centre: timelines as text with the expected rows beside them, recorded
+//! captures with the truth about each call, and random disorder.
+//!
+//! Begin with `outbound`; `timeline` says how a line becomes events, `ways` in how many ways each story is run.
+
+#![expect(clippy::unwrap_used, clippy::print_stderr, reason = "tests")]
+
+mod captures;
+mod replay;
+mod truth;
