@@ -285,8 +285,11 @@ fn the_thread_commits_when_asked_and_follows_a_new_generation() {
     assert_eq!(site.lake().generation().unwrap(), "g2");
     assert_eq!(site.rejects(), ["2026-11-21 a 1 first"]);
     site.put("calltide.rejects", "c", NINE, Some("nonsense".to_owned()));
+    site.put("calltide.events", "pbx1", NINE, Some("{}".to_owned()));
     let error = thread.flush_and_wait().unwrap_err();
     assert!(matches!(error, LakeError::Stopped { table: "rejects", .. }), "{error}");
+    // The others go on.
+    assert_eq!(rows(&site.lake().folder().unwrap().join("inputs"), &["payload"]), ["2026-11-21 {}"]);
     thread.stop().unwrap();
 }
 

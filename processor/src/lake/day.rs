@@ -1,7 +1,7 @@
 //! Which day partition a row is in: the UTC date of its time, before 1970 as after.
 
 use calltide_schemas::Micros;
-use jiff::ToSpan;
+use jiff::Span;
 use jiff::civil::{Date, date};
 
 const DAY_MICROS: i64 = 24 * 60 * 60 * 1_000_000;
@@ -29,9 +29,9 @@ impl Day {
     /// As the partition is named: `YYYY-MM-DD`.
     pub(super) fn name(self) -> String {
         let beyond = if self.0 < 0 { FIRST } else { LAST };
-        let day = i32::try_from(self.0)
-            .ok()
-            .and_then(|days| date(1970, 1, 1).checked_add(days.days()).ok())
+        let day = Span::new()
+            .try_days(self.0)
+            .and_then(|days| date(1970, 1, 1).checked_add(days))
             .unwrap_or(beyond)
             .clamp(FIRST, LAST);
         day.to_string()

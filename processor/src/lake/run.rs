@@ -170,33 +170,27 @@ impl Driver {
         }
     }
 
+    /// One table's error keeps no other from being committed.
     fn flush_all(&mut self) -> Result<()> {
         self.follow_generation();
-        for index in 0..self.lanes.len() {
-            let lane = &mut self.lanes[index];
-            let ends = lane.attempt(&self.lake, &*self.log, |writer, log| writer.ends(log));
-            let ends = ends.ok_or_else(|| lane.error())?;
-            // Reading on may need commits in between, to keep memory bounded.
-            while !self.lane_reached(index, &ends) {
-                let lane = &mut self.lanes[index];
-                let more = lane.attempt(&self.lake, &*self.log, |writer, log| {
-                    let read = writer.read(log, READ_BYTES)?;
-                    if writer.pending_bytes() > self.options.commit_bytes {
-                        writer.flush()?;
-                    }
-                    Ok(read)
-                });
-                more.ok_or_else(|| lane.error())?;
-            }
-            let lane = &mut self.lanes[index];
-            let flushed = lane.attempt(&self.lake, &*self.log, |writer, _| writer.flush());
-            flushed.ok_or_else(|| lane.error())?;
-        }
-        Ok(())
+        let flushed: Vec<_> = (0..self.lanes.len()).map(|index| self.flush_lane(index)).collect();
+        flushed.into_iter().collect()
     }
 
-    fn lane_reached(&self, index: usize, ends: &std::collections::BTreeMap<u32, u64>) -> bool {
-        self.lanes[index].writer.as_ref().is_some_and(|writer| writer.reached(ends))
+    fn flush_lane(&mut self, index: usize) -> Result<()> {
+        let lane = &mut self.lanes[index];
+        let ends = lane.attempt(&self.lake, &*self.log, |writer, log| writer.ends(log));
+        let ends = ends.ok_or_else(|| lane.error())?;
+        // Reading on may need commits in between, to keep memory bounded.
+        while !lane.writer.as_ref().is_some_and(|writer| writer.reached(&ends)) {
+            let more = lane.attempt(&self.lake, &*self.log, |writer, log| {
+                writer.read(log, READ_BYTES)?;
+                if writer.pending_bytes() > self.options.commit_bytes { writer.flush() } else { Ok(()) }
+            });
+            more.ok_or_else(|| lane.error())?;
+        }
+        let flushed = lane.attempt(&self.lake, &*self.log, |writer, _| writer.flush());
+        flushed.ok_or_else(|| lane.error())
     }
 
     fn vacuum_due(&mut self) {

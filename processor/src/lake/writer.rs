@@ -52,7 +52,7 @@ struct Progress {
 /// What waits for the next commit.
 enum Pending {
     Facts { key: &'static str, facts: Facts },
-    Archive(Archive),
+    Archive(Box<Archive>),
 }
 
 impl LakeWriter {
@@ -297,7 +297,7 @@ impl Pending {
     fn new(table: &LakeTable) -> Self {
         match table.def.key {
             Some(key) => Self::Facts { key, facts: Facts::new(table.def, key) },
-            None => Self::Archive(Archive::new(table.def, table.layout.clone())),
+            None => Self::Archive(Box::new(Archive::new(table.def, table.layout.clone()))),
         }
     }
 }
