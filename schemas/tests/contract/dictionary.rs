@@ -1,0 +1,94 @@
+//! The data dictionary as Markdown: tables, statuses and metrics, each as the code has them.
+
+use std::fmt::Write;
+
+use calltide_schemas::metrics::{Basis, OUTCOMES, Unit};
+use calltide_schemas::status::{Class, Status};
+use calltide_schemas::tables::{Column, DAY, Kind, Null, TABLES, TableDef};
+use serde_json::Value;
+
+/// The whole document.
+pub(super) fn text() -> String {
+    let mut text = String::from(
+        "# Data dictionary\n\n\
+         Generated from `schemas/src`; renew it with `CALLTIDE_BLESS=1 cargo test --release --workspace --test contract`.\n\n\
+         Times are microseconds since 1970 UTC in the topics and `TIMESTAMP` (UTC) in SQL; durations end in `_ms`.\n",
+    );
+    text += "\n## Tables\n";
+    TABLES.iter().for_each(|def| text += &table(def));
+    text += "\n## Statuses\n\n\
+             What became of a call. The first status that fits counts.\n\n\
+             | status | class | dial_status | classic | meaning |\n|---|---|---|---|---|\n";
+    text.extend(Status::ALL.into_iter().map(status));
+    text += "\n## Classes\n\n| class | meaning |\n|---|---|\n";
+    let classes = meanings(&schemars::schema_for!(Class).to_value());
+    text.extend(
+        Class::ALL.into_iter().map(|class| format!("| `{}` | {} |\n", class.name(), told(&classes, class.name()))),
+    );
+    text += "\n## Metrics of the outcomes report\n\n\
+             Percentages are 0 to 100 and null over zero. `{name}` in a formula is another metric. After these come the counts of \
+             the single statuses.\n\n\
+             | metric | unit | version | counted per | meaning | formula |\n|---|---|---|---|---|---|\n";
+    for metric in OUTCOMES {
+        let unit = match metric.unit {
+            Unit::Count => "count",
+            Unit::Percent => "percent",
+            Unit::Millis => "ms",
+        };
+        let bases: Vec<_> =
+            metric.bases.iter().map(|b| if *b == Basis::Attempt { "attempt" } else { "contact" }).collect();
+        let (name, version, doc) = (metric.name, metric.version, cell(metric.doc));
+        let (bases, formula) = (bases.join(", "), cell(metric.formula));
+        writeln!(text, "| `{name}` | {unit} | {version} | {bases} | {doc} | `{formula}` |")
+            .expect("text takes everything");
+    }
+    text
+}
+
+fn table(def: &TableDef) -> String {
+    let mut text = format!("\n### {}\n\n{}\n\n", def.name, def.doc);
+    let key = match def.key {
+        Some(key) => format!("Key `{key}`: the row with the highest `version` counts."),
+        None => "No key: rows are only added.".to_owned(),
+    };
+    let (topic, day_of) = (def.topic, def.day_of);
+    writeln!(text, "Topic `{topic}`. {key} Files by `{DAY}`, the UTC day of `{day_of}`.\n")
+        .expect("text takes everything");
+    text += "| column | type | null | meaning |\n|---|---|---|---|\n";
+    text.extend(def.columns.iter().map(column));
+    text
+}
+
+fn column(column: &Column) -> String {
+    let kind = match column.kind {
+        Kind::Text => "text",
+        Kind::Int => "integer",
+        Kind::Bool => "boolean",
+        Kind::Time => "time",
+    };
+    let null = if column.null == Null::Yes { "yes" } else { "" };
+    format!("| `{}` | {kind} | {null} | {} |\n", column.name, cell(column.doc))
+}
+
+fn status(status: Status) -> String {
+    let meanings = meanings(&schemars::schema_for!(Status).to_value());
+    let (name, class, dial) = (status.name(), status.class().name(), status.dial_status());
+    let (classic, meaning) = (status.classic().name(), told(&meanings, name));
+    format!("| `{name}` | {class} | {dial} | `{classic}` | {meaning} |\n")
+}
+
+/// The words of an enum and what its docstrings say of them.
+fn meanings(schema: &Value) -> Vec<(String, String)> {
+    let variants = schema["oneOf"].as_array().expect("an enum with docstrings");
+    let text = |variant: &Value, key: &str| variant[key].as_str().expect("a word and its docstring").to_owned();
+    variants.iter().map(|v| (text(v, "const"), text(v, "description"))).collect()
+}
+
+fn told(meanings: &[(String, String)], name: &str) -> String {
+    cell(&meanings.iter().find(|(word, _)| word == name).expect("every word has a docstring").1)
+}
+
+/// Text that can stand in a cell of a Markdown table.
+fn cell(text: &str) -> String {
+    text.replace('|', "\\|").replace('\n', " ")
+}

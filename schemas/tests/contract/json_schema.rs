@@ -1,0 +1,63 @@
+//! One JSON Schema (draft 2020-12) per topic: of its rows, made from the table's columns, and of the envelope.
+
+use calltide_schemas::envelope::Envelope;
+use calltide_schemas::tables::{Column, Kind, Null, TableDef, table};
+use calltide_schemas::topics::{EVENTS, PREFIX, TOPICS};
+use serde_json::{Map, Value, json};
+
+/// File name and schema of each topic's payload.
+pub(super) fn all() -> Vec<(String, Value)> {
+    let schema = |topic: &str, of: Option<&str>| match of.and_then(table) {
+        Some(def) if topic != EVENTS => row(def),
+        Some(_) | None => envelope(),
+    };
+    let file = |topic: &str| format!("{}.schema.json", topic.trim_start_matches(PREFIX));
+    TOPICS.iter().map(|topic| (file(topic.name), schema(topic.name, topic.table))).collect()
+}
+
+fn envelope() -> Value {
+    schemars::schema_for!(Envelope<'_>).to_value()
+}
+
+fn row(def: &TableDef) -> Value {
+    let properties: Map<String, Value> = def.columns.iter().map(|c| (c.name.to_owned(), property(c))).collect();
+    let required: Vec<&str> = def.columns.iter().filter(|c| c.null == Null::No).map(|c| c.name).collect();
+    json!({
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "title": def.name,
+        "description": def.doc,
+        "type": "object",
+        "properties": properties,
+        "required": required,
+    })
+}
+
+fn property(column: &Column) -> Value {
+    let name = match column.kind {
+        Kind::Text => "string",
+        Kind::Int | Kind::Time => "integer",
+        Kind::Bool => "boolean",
+    };
+    let kind = match column.null {
+        Null::No => json!(name),
+        Null::Yes => json!([name, "null"]),
+    };
+    match column.kind {
+        Kind::Time => {
+            let doc = format!("{} (microseconds since 1970-01-01 UTC)", column.doc);
+            json!({ "type": kind, "format": "int64", "description": doc })
+        }
+        Kind::Int => json!({ "type": kind, "format": "int64", "description": column.doc }),
+        Kind::Text | Kind::Bool => json!({ "type": kind, "description": column.doc }),
+    }
+}
+
+#[test]
+fn a_time_is_whole_microseconds_and_may_be_null_where_the_column_may() {
+    let calls = row(table("calls").expect("the table of calls"));
+    let answered = &calls["properties"]["answered_at"];
+    assert_eq!(answered["type"], json!(["integer", "null"]));
+    assert!(answered["description"].as_str().expect("a description").ends_with("(microseconds since 1970-01-01 UTC)"));
+    let required = calls["required"].as_array().expect("the required columns");
+    assert!(required.contains(&json!("started_at")) && !required.contains(&json!("answered_at")));
+}

@@ -1,0 +1,57 @@
+//! Any envelope is the same after it was written and read.
+
+use std::borrow::Cow;
+
+use calltide_schemas::Micros;
+use calltide_schemas::envelope::{Envelope, Header, Source, Text};
+use proptest::collection::vec;
+use proptest::option;
+use proptest::prelude::{Just, Strategy, any, prop_oneof, proptest};
+
+/// Sources said one by one, so that a new one must be added here.
+const SOURCES: [Source; 7] =
+    [Source::Ami, Source::Cel, Source::QueueLog, Source::Heartbeat, Source::ImportEnd, Source::Gap, Source::Unreadable];
+
+fn text() -> impl Strategy<Value = Text<'static>> {
+    // Plain text, text that JSON must escape, and anything else that is UTF-8.
+    let words =
+        prop_oneof![Just("PJSIP/101-0000002a".to_owned()), Just("say \"hi\"\n\\\u{0}".to_owned()), any::<String>()];
+    words.prop_map(|word| Text(Cow::Owned(word)))
+}
+
+fn envelope() -> impl Strategy<Value = Envelope<'static>> {
+    let place = (any::<String>(), 0..SOURCES.len(), any::<i64>(), any::<i64>(), any::<String>(), any::<u64>());
+    let body = (vec((text(), text()), 0..5), vec(text(), 0..5), option::of(text()), option::of(text()), any::<bool>());
+    (place, body).prop_map(|((pbx, source, at, seen, journal, offset), (headers, fields, reason, raw, keep_open))| {
+        Envelope {
+            v: 1,
+            pbx: Cow::Owned(pbx),
+            source: SOURCES[source],
+            at: Micros(at),
+            seen: Micros(seen),
+            journal: Cow::Owned(journal),
+            offset,
+            headers: headers.into_iter().map(|(name, value)| Header(name, value)).collect(),
+            fields,
+            reason: reason.map(|t| t.0),
+            raw: raw.map(|t| t.0),
+            keep_open,
+        }
+    })
+}
+
+proptest! {
+    #[test]
+    fn an_envelope_is_read_as_it_was_written(envelope in envelope()) {
+        let written = serde_json::to_string(&envelope).expect("an envelope is JSON");
+        let read: Envelope<'_> = serde_json::from_str(&written).expect("what was written can be read");
+        assert_eq!(read, envelope);
+    }
+}
+
+#[test]
+fn a_source_is_called_the_same_in_json_and_in_tables() {
+    for source in SOURCES {
+        assert_eq!(serde_json::to_value(source).expect("a word"), source.name());
+    }
+}
