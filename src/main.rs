@@ -1,1 +1,64 @@
-fn main() {}
+//! The `calltide` command: parses its arguments, does what they say, and tells what went wrong.
+//!
+//! This crate alone reads the environment, signals and the wall clock; what things mean is in the other crates. Read
+//! [`args`] for the commands, [`config`] for the settings, [`site`] for a data directory that is written to.
+
+mod args;
+mod check;
+mod clock;
+mod config;
+mod control;
+mod data;
+mod demo;
+mod errors;
+mod import;
+mod inspect;
+mod log;
+mod outcome_table;
+mod output;
+mod query_api;
+mod reader;
+mod report;
+mod site;
+mod sql;
+mod telemetry;
+mod up;
+
+use std::process::ExitCode;
+
+use clap::Parser as _;
+
+use args::{Args, Command};
+use errors::Result;
+
+/// Many small allocations from many threads: events, rows and plans.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+fn main() -> ExitCode {
+    let args = Args::parse();
+    telemetry::start(args.command.voice());
+    match run(args) {
+        Ok(code) => code,
+        Err(failure) => {
+            output::complain(&failure.to_string());
+            ExitCode::from(failure.exit.code())
+        }
+    }
+}
+
+fn run(args: Args) -> Result<ExitCode> {
+    let places = &args.places;
+    let done = match args.command {
+        Command::Demo(demo) => demo::run(places, &demo),
+        Command::Up(up) => up::run(places, &up),
+        Command::QueryApi(api) => query_api::run(places, &api),
+        Command::Import(import) => import::run(places, &import),
+        Command::Report(report) => report::run(places, &report),
+        Command::Sql(sql) => sql::run(places, &sql),
+        Command::Inspect(inspect) => inspect::run(places, &inspect),
+        Command::Check(check) => return check::run(places, &check),
+        Command::Log(log) => return log::run(places, &log),
+    };
+    done.map(|()| ExitCode::SUCCESS)
+}

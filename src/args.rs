@@ -1,0 +1,361 @@
+//! The command line: what can be asked, with help and examples.
+//!
+//! Only words and their forms are decided here; each command's own file does the rest.
+
+use std::path::{Path, PathBuf};
+
+use calltide_query_api::reports::outcomes::{Dimension, Direction};
+use clap::{Args as ClapArgs, Parser, Subcommand, ValueEnum};
+
+use crate::data::{self, DataDir};
+use crate::errors::Exit;
+use crate::telemetry::Voice;
+
+/// Turns what an Asterisk or Issabel contact centre says (AMI, CEL, queue_log) into per-call outcomes and reports.
+#[derive(Debug, Parser)]
+#[command(name = "calltide", version, max_term_width = 100, after_help = after_help())]
+pub(crate) struct Args {
+    #[command(flatten)]
+    pub(crate) places: Places,
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+/// Where data and configuration are.
+#[derive(Debug, Clone, ClapArgs)]
+pub(crate) struct Places {
+    /// The data directory [env: CALLTIDE_DATA] [default: calltide-data]
+    #[arg(long, global = true, value_name = "DIR")]
+    pub(crate) data: Option<PathBuf>,
+    /// The configuration file [default: calltide.toml, if it is there]
+    #[arg(long, global = true, value_name = "FILE", env = "CALLTIDE_CONFIG", hide_env_values = true)]
+    pub(crate) config: Option<PathBuf>,
+}
+
+impl Places {
+    /// The data directory: as given, from the environment, or the usual one.
+    pub(crate) fn data(&self) -> DataDir {
+        let named = std::env::var_os("CALLTIDE_DATA").filter(|dir| !dir.is_empty()).map(PathBuf::from);
+        DataDir::at(self.data.as_deref().or(named.as_deref()).unwrap_or(Path::new(data::DEFAULT)))
+    }
+}
+
+fn after_help() -> String {
+    let mut text = "Start with `calltide demo`; every command explains itself with --help.\n\nExit codes:\n".to_owned();
+    for (code, meaning) in Exit::ALL {
+        text.push_str(&format!("  {code:<4} {meaning}\n"));
+    }
+    text
+}
+
+/// What can be done.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Play two recorded Asterisks through real AMI sockets, print the report, serve the HTTP API until Ctrl-C
+    Demo(Demo),
+    /// Collect from the configured PBXs, derive, write the tables and serve queries, until told to stop
+    Up(Up),
+    /// Import recorded history: AMI recordings, CEL files, queue logs
+    Import(Import),
+    /// Print a report
+    #[command(subcommand)]
+    Report(Report),
+    /// Ask the tables in SQL
+    #[command(after_help = SQL_EXAMPLES)]
+    Sql(Sql),
+    /// Tell the story of a call, event by event, and why it got its status
+    #[command(after_help = INSPECT_EXAMPLES)]
+    Inspect(Inspect),
+    /// Serve queries over HTTP (what `up` starts beside itself)
+    QueryApi(QueryApi),
+    /// Look at the configuration, the data directory and the PBXs, and say what is wrong
+    Check(Check),
+    /// Show what is in the log
+    #[command(subcommand)]
+    Log(Log),
+}
+
+impl Command {
+    /// How much it says of itself.
+    pub(crate) const fn voice(&self) -> Voice {
+        match self {
+            Self::Up(_) | Self::QueryApi(_) => Voice::Talking,
+            Self::Demo(_)
+            | Self::Import(_)
+            | Self::Report(_)
+            | Self::Sql(_)
+            | Self::Inspect(_)
+            | Self::Check(_)
+            | Self::Log(_) => Voice::Quiet,
+        }
+    }
+}
+
+/// How an answer is written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum)]
+pub(crate) enum Format {
+    /// For people
+    #[default]
+    Table,
+    /// An array of objects
+    Json,
+    /// With a line of names, for spreadsheets
+    Csv,
+}
+
+/// Arguments of `demo`.
+#[derive(Debug, ClapArgs)]
+#[command(
+    after_help = "The data is kept only if --data names a directory.\n\nExamples:\n  calltide demo\n  calltide demo --once --data demo-data"
+)]
+pub(crate) struct Demo {
+    /// Exit after the report instead of serving
+    #[arg(long)]
+    pub(crate) once: bool,
+    /// How many times as fast as it happened the recordings are played
+    #[arg(long, value_name = "N", default_value_t = 24.0, value_parser = speed)]
+    pub(crate) speed: f64,
+    /// Where to serve HTTP; loopback only [default: 127.0.0.1:8474, or a free port]
+    #[arg(long, value_name = "ADDRESS")]
+    pub(crate) listen: Option<String>,
+}
+
+fn speed(text: &str) -> Result<f64, String> {
+    match text.parse::<f64>() {
+        // Faster than this nothing is left to be seen, slower than a tenth nobody waits for.
+        Ok(times) if (0.1..=10_000.0).contains(&times) => Ok(times),
+        Ok(_) | Err(_) => Err("a number from 0.1 to 10000 is expected".to_owned()),
+    }
+}
+
+/// Arguments of `up`.
+#[derive(Debug, ClapArgs)]
+#[command(
+    after_help = "PBXs are configured in calltide.toml, see README.md. Without any, `up` serves queries and takes imports.\n\nExamples:\n  calltide up\n  calltide up --data /var/lib/calltide --config /etc/calltide.toml"
+)]
+pub(crate) struct Up {
+    /// Where to serve HTTP; loopback only [default: 127.0.0.1:8474]
+    #[arg(long, value_name = "ADDRESS")]
+    pub(crate) listen: Option<String>,
+}
+
+/// Arguments of `query-api`.
+#[derive(Debug, ClapArgs)]
+#[command(
+    after_help = "Examples:\n  calltide query-api --listen 127.0.0.1:9000\n  curl 'http://127.0.0.1:9000/api/v1/reports/outcomes?by=campaign'"
+)]
+pub(crate) struct QueryApi {
+    /// Where to serve HTTP; loopback only [default: 127.0.0.1:8474]
+    #[arg(long, value_name = "ADDRESS")]
+    pub(crate) listen: Option<String>,
+    /// End when stdin is closed: so a child does not outlive its parent
+    #[arg(long, hide = true)]
+    pub(crate) until_stdin_closes: bool,
+}
+
+const IMPORT_EXAMPLES: &str = "\
+Importing again changes nothing; a file that grew gives what is new in it. While `up` runs on the
+data directory, the import goes through it.
+
+Examples:
+  calltide import --pbx site-a --cel Master.csv --queue-log queue_log --tz Europe/Moscow
+  calltide import --pbx site-a --ami recording.raw";
+
+/// Arguments of `import`.
+#[derive(Debug, ClapArgs)]
+#[command(after_help = IMPORT_EXAMPLES)]
+pub(crate) struct Import {
+    /// The PBX's id [default: the SystemName in the AMI recording]
+    #[arg(long, value_name = "ID")]
+    pub(crate) pbx: Option<String>,
+    /// An AMI recording: every byte a connection received; may be repeated
+    #[arg(long, value_name = "FILE")]
+    pub(crate) ami: Vec<PathBuf>,
+    /// A CSV file of cel_custom; may be repeated
+    #[arg(long, value_name = "FILE")]
+    pub(crate) cel: Vec<PathBuf>,
+    /// A queue_log; may be repeated
+    #[arg(long, value_name = "FILE")]
+    pub(crate) queue_log: Vec<PathBuf>,
+    /// The zone of local times in the files, e.g. Europe/Moscow [default: the PBX's configured zone, else UTC]
+    #[arg(long, value_name = "ZONE")]
+    pub(crate) tz: Option<String>,
+    /// The columns of the CEL files, if they differ from the README's mapping
+    #[arg(long, value_name = "NAMES", value_delimiter = ',')]
+    pub(crate) cel_columns: Vec<String>,
+    /// Leave calls open that are open at the end: more files follow
+    #[arg(long)]
+    pub(crate) keep_open: bool,
+}
+
+/// The reports.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Report {
+    /// What became of the calls: counts and percentages
+    #[command(after_help = REPORT_EXAMPLES)]
+    Outcomes(Outcomes),
+}
+
+const REPORT_EXAMPLES: &str = "\
+Examples:
+  calltide report outcomes --by campaign
+  calltide report outcomes --by day,campaign --from 2026-08-01 --to 2026-09-01 --tz Europe/Moscow
+  calltide report outcomes --by campaign --basis contact --direction outbound --format csv";
+
+/// Arguments of `report outcomes`.
+#[derive(Debug, ClapArgs)]
+pub(crate) struct Outcomes {
+    /// Group by campaign, agent, queue, direction, pbx, hour, day; several with commas
+    #[arg(long, value_name = "NAMES", value_delimiter = ',')]
+    pub(crate) by: Vec<Dimension>,
+    /// Calls that started then or later: 2026-08-01, 2026-08-01T10:00, or RFC 3339
+    #[arg(long, value_name = "TIME")]
+    pub(crate) from: Option<String>,
+    /// Calls that started earlier than this
+    #[arg(long, value_name = "TIME")]
+    pub(crate) to: Option<String>,
+    /// The zone of times, hours and days
+    #[arg(long, value_name = "ZONE", default_value = "UTC")]
+    pub(crate) tz: String,
+    /// What is counted: every attempt, or every contact by its best attempt
+    #[arg(long, value_enum, default_value_t)]
+    pub(crate) basis: Basis,
+    /// inbound, outbound, internal; several with commas [default: inbound,outbound]
+    #[arg(long, value_name = "NAMES", value_delimiter = ',')]
+    pub(crate) direction: Vec<Direction>,
+    /// Show the nine classic statuses instead of all fourteen
+    #[arg(long)]
+    pub(crate) nine: bool,
+    /// How the answer is written
+    #[arg(long, value_enum, default_value_t)]
+    pub(crate) format: Format,
+}
+
+/// What a report counts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum)]
+pub(crate) enum Basis {
+    /// Every attempt; inbound every call
+    #[default]
+    Attempt,
+    /// Every contact by its best attempt; inbound every call
+    Contact,
+}
+
+const SQL_EXAMPLES: &str = "\
+Examples:
+  calltide sql \"SELECT status, count(*) FROM calls GROUP BY status ORDER BY 2 DESC\"
+  calltide sql \"SELECT agent, sum(talk_ms)/60000 AS minutes FROM legs GROUP BY agent\" --format csv
+  calltide sql \"SELECT table_name, column_name, data_type FROM information_schema.columns\"";
+
+/// Arguments of `sql`.
+#[derive(Debug, ClapArgs)]
+pub(crate) struct Sql {
+    /// The query: SELECT over calls, attempts, legs, queue_visits, stories, rejects, inputs
+    #[arg(value_name = "QUERY")]
+    pub(crate) query: String,
+    /// How the answer is written
+    #[arg(long, value_enum, default_value_t)]
+    pub(crate) format: Format,
+}
+
+const INSPECT_EXAMPLES: &str = "\
+Examples:
+  calltide inspect site-a/1770000000.12
+  calltide inspect 1770000000.12 --tz Europe/Moscow
+  calltide inspect 74951234567";
+
+/// Arguments of `inspect`.
+#[derive(Debug, ClapArgs)]
+pub(crate) struct Inspect {
+    /// A call's id, with or without its PBX, or a customer's number
+    #[arg(value_name = "CALL")]
+    pub(crate) call: String,
+    /// The zone that times are shown in
+    #[arg(long, value_name = "ZONE", default_value = "UTC")]
+    pub(crate) tz: String,
+}
+
+/// Arguments of `check`.
+#[derive(Debug, ClapArgs)]
+#[command(
+    after_help = "Ends with 1 if anything is an error; warnings do not count.\n\nExamples:\n  calltide check\n  calltide check --offline --config /etc/calltide.toml"
+)]
+pub(crate) struct Check {
+    /// Do not connect to the PBXs
+    #[arg(long)]
+    pub(crate) offline: bool,
+}
+
+/// What can be seen of the log.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Log {
+    /// List the topics, and the journals that events came from
+    Ls,
+    /// Print the records of a topic, one JSON object a line
+    #[command(after_help = "Examples:\n  calltide log cat events --limit 10\n  calltide log cat calls --from 100")]
+    Cat(LogCat),
+    /// Read through everything and tell what is damaged
+    Verify,
+}
+
+/// Arguments of `log cat`.
+#[derive(Debug, ClapArgs)]
+pub(crate) struct LogCat {
+    /// The topic, with or without `calltide.`
+    pub(crate) topic: String,
+    /// The offset to begin at
+    #[arg(long, value_name = "OFFSET", default_value_t = 0)]
+    pub(crate) from: u64,
+    /// How many records at most
+    #[arg(long, value_name = "N")]
+    pub(crate) limit: Option<u64>,
+}
+
+#[cfg(test)]
+mod tests {
+    #![expect(clippy::unwrap_used, reason = "tests")]
+
+    use clap::CommandFactory as _;
+
+    use super::*;
+
+    fn parse(line: &str) -> Result<Args, clap::Error> {
+        Args::try_parse_from(line.split(' '))
+    }
+
+    #[test]
+    fn the_definition_is_sound() {
+        Args::command().debug_assert();
+    }
+
+    #[test]
+    fn places_may_stand_anywhere() {
+        for line in ["calltide --data d sql q", "calltide sql q --data d", "calltide sql --data d q"] {
+            assert_eq!(parse(line).unwrap().places.data(), DataDir::at(Path::new("d")), "{line}");
+        }
+    }
+
+    #[test]
+    fn groupings_are_given_with_commas() {
+        let Command::Report(Report::Outcomes(asked)) =
+            parse("calltide report outcomes --by day,campaign").unwrap().command
+        else {
+            panic!("another command")
+        };
+        assert_eq!(asked.by, [Dimension::Day, Dimension::Campaign]);
+    }
+
+    #[test]
+    fn an_unknown_grouping_names_the_known_ones() {
+        let error = parse("calltide report outcomes --by campagn").unwrap_err();
+        assert_eq!(error.exit_code(), 2);
+        assert!(error.to_string().contains("known are campaign, direction, queue"), "{error}");
+    }
+
+    #[test]
+    fn a_speed_of_nothing_is_refused() {
+        assert!(parse("calltide demo --speed 0").is_err());
+        assert!(parse("calltide demo --speed NaN").is_err());
+        assert!(parse("calltide demo --speed 12.5").is_ok());
+    }
+}

@@ -1,0 +1,290 @@
+//! The configuration: defaults, then `calltide.toml`, then `CALLTIDE_…` variables, then flags; the later wins.
+//!
+//! A key that is not known is an error that names the file and the key (`complaint`). What the settings mean is decided by
+//! the crates that take them: [`pbx`] gives collectors, [`calls`] the calls fold.
+
+mod calls;
+mod complaint;
+mod pbx;
+mod units;
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use figment::providers::{Format as _, Toml};
+use figment::value::{Dict, Map, Value};
+use figment::{Figment, Metadata, Profile, Provider};
+use serde::Deserialize;
+
+pub(crate) use calls::Calls;
+pub(crate) use pbx::Pbx;
+use units::{Bytes, Span};
+
+use crate::args::Places;
+use crate::data::DataDir;
+use crate::errors::{Exit, Failure, Result};
+
+/// The file that is read if it is there and no other is named.
+const FILE: &str = "calltide.toml";
+/// What variables of the environment begin with.
+const PREFIX: &str = "CALLTIDE_";
+/// Variables that are no settings of the file: they say where it is, where the data is, and how much is logged.
+const NOT_SETTINGS: [&str; 3] = ["CALLTIDE_CONFIG", "CALLTIDE_DATA", "CALLTIDE_LOG"];
+
+/// Everything that can be configured.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(crate) struct Config {
+    /// The PBXs that are collected from.
+    pub(crate) pbx: Vec<Pbx>,
+    /// How calls are read.
+    pub(crate) calls: Calls,
+    /// The HTTP door.
+    pub(crate) http: Http,
+    /// When the tables are written.
+    pub(crate) lake: Lake,
+    /// What queries may use.
+    pub(crate) query: Query,
+}
+
+/// The HTTP door.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(crate) struct Http {
+    /// Host and port; loopback only.
+    pub(crate) listen: String,
+}
+
+impl Default for Http {
+    fn default() -> Self {
+        // Of no well-known service, so it is free on most machines.
+        Self { listen: "127.0.0.1:8474".to_owned() }
+    }
+}
+
+/// When the tables are written.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(crate) struct Lake {
+    commit_every: Option<Span>,
+    commit_bytes: Option<Bytes>,
+}
+
+impl Lake {
+    /// As the lake's writer takes it.
+    pub(crate) fn options(&self) -> calltide_processor::lake::Options {
+        let usual = calltide_processor::lake::Options::default();
+        calltide_processor::lake::Options {
+            commit_every: self.commit_every.map_or(usual.commit_every, Span::duration),
+            commit_bytes: self.commit_bytes.map_or(usual.commit_bytes, Bytes::count),
+        }
+    }
+}
+
+/// What queries may use.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(crate) struct Query {
+    memory: Option<Bytes>,
+    deadline: Option<Span>,
+    rows: Option<usize>,
+}
+
+impl Query {
+    /// Memory of all running queries, in bytes.
+    pub(crate) fn memory_bytes(&self) -> Option<usize> {
+        self.memory.map(Bytes::count)
+    }
+
+    /// The longest time of a query.
+    pub(crate) fn deadline(&self) -> Option<Duration> {
+        self.deadline.map(Span::duration)
+    }
+
+    /// The most rows of an answer.
+    pub(crate) const fn rows(&self) -> Option<usize> {
+        self.rows
+    }
+}
+
+impl Config {
+    /// Reads every layer. `listen` is the flag of that name.
+    pub(crate) fn load(places: &Places, listen: Option<&str>) -> Result<Self> {
+        let file = match &places.config {
+            Some(named) if !named.is_file() => {
+                return Err(Failure::new(Exit::Usage, format!("there is no configuration file {}", named.display()))
+                    .hint("give the right one with --config, or leave it out: everything has a default"));
+            }
+            Some(named) => named.clone(),
+            None => PathBuf::from(FILE),
+        };
+        let config = Self::layered(&file, std::env::vars(), listen)?;
+        config.check(&file)?;
+        Ok(config)
+    }
+
+    fn layered(
+        file: &Path,
+        environment: impl IntoIterator<Item = (String, String)>,
+        listen: Option<&str>,
+    ) -> Result<Self> {
+        let mut figment = Figment::new().merge(Toml::file_exact(file));
+        for (name, value) in environment {
+            if name.starts_with(PREFIX) && !NOT_SETTINGS.contains(&name.as_str()) {
+                figment = figment.merge(Variable { name, value });
+            }
+        }
+        if let Some(listen) = listen {
+            figment = figment.merge(("http.listen", listen));
+        }
+        figment.extract().map_err(|error| complaint::of(&error, file))
+    }
+
+    fn check(&self, file: &Path) -> Result<()> {
+        for (place, pbx) in self.pbx.iter().enumerate() {
+            if self.pbx[..place].iter().any(|other| other.id == pbx.id) {
+                let error = format!("two [[pbx]] in {} have the id {}", file.display(), pbx.id);
+                return Err(
+                    Failure::new(Exit::Usage, error).hint("every key of a call begins with it, so it must be unique")
+                );
+            }
+            pbx.check()?;
+        }
+        Ok(())
+    }
+
+    /// The engine's options over a data directory and its log.
+    pub(crate) fn engine(
+        &self,
+        data: &DataDir,
+        log: Option<std::sync::Arc<dyn calltide_eventlog::EventLog>>,
+    ) -> calltide_query_api::EngineOptions {
+        let usual = calltide_query_api::EngineOptions::new(data.lake(), log);
+        calltide_query_api::EngineOptions {
+            memory_bytes: self.query.memory_bytes().unwrap_or(usual.memory_bytes),
+            deadline: self.query.deadline().unwrap_or(usual.deadline),
+            rows_max: self.query.rows().unwrap_or(usual.rows_max),
+            spill_dir: data.spill(),
+            ..usual
+        }
+    }
+}
+
+/// One variable of the environment: `CALLTIDE_CALLS__SETTLE=5s` is `calls.settle`.
+struct Variable {
+    name: String,
+    value: String,
+}
+
+impl Provider for Variable {
+    fn metadata(&self) -> Metadata {
+        Metadata::named(format!("the environment variable {}", self.name))
+    }
+
+    fn data(&self) -> std::result::Result<Map<Profile, Dict>, figment::Error> {
+        let key = self.name[PREFIX.len()..].to_ascii_lowercase().replace("__", ".");
+        // Anything is a value: what is no number, list or table is a text.
+        let value: Value = self.value.parse().unwrap_or_else(|never| match never {});
+        let nested = figment::util::nest(&key, value).into_dict().unwrap_or_default();
+        Ok(Profile::Default.collect(nested))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![expect(clippy::unwrap_used, reason = "tests")]
+
+    use super::*;
+
+    fn layered(file: &str, environment: &[(&str, &str)], listen: Option<&str>) -> Result<Config> {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("calltide.toml");
+        std::fs::write(&path, file).unwrap();
+        let environment = environment.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
+        let config = Config::layered(&path, environment, listen)?;
+        config.check(&path)?;
+        Ok(config)
+    }
+
+    fn complaint(file: &str, environment: &[(&str, &str)]) -> String {
+        layered(file, environment, None).unwrap_err().to_string()
+    }
+
+    const SITE_A: &str = "[[pbx]]\nid = \"site-a\"\nhost = \"pbx\"\nusername = \"u\"\nsecret = \"s\"\n";
+
+    #[test]
+    fn without_a_file_everything_has_a_default() {
+        let config = layered("", &[], None).unwrap();
+        assert!(config.pbx.is_empty());
+        assert_eq!(config.http.listen, "127.0.0.1:8474");
+        assert_eq!(config.lake.options().commit_every, Duration::from_secs(30));
+    }
+
+    #[test]
+    fn a_flag_wins_over_the_environment_and_that_over_the_file() {
+        let file = "[http]\nlisten = \"127.0.0.1:1\"\n";
+        let variable = [("CALLTIDE_HTTP__LISTEN", "127.0.0.1:2")];
+        let listen = |environment: &[_], flag| layered(file, environment, flag).unwrap().http.listen;
+        assert_eq!(listen(&[], None), "127.0.0.1:1");
+        assert_eq!(listen(&variable, None), "127.0.0.1:2");
+        assert_eq!(listen(&variable, Some("127.0.0.1:3")), "127.0.0.1:3");
+    }
+
+    #[test]
+    fn variables_that_are_no_settings_are_left_alone() {
+        let environment = [("CALLTIDE_DATA", "/d"), ("CALLTIDE_LOG", "debug"), ("CALLTIDE_CONFIG", "c"), ("HOME", "/")];
+        assert!(layered("", &environment, None).is_ok());
+    }
+
+    #[test]
+    fn times_and_sizes_have_units() {
+        let config = layered("[lake]\ncommit_every = \"1m30s\"\ncommit_bytes = \"16MiB\"\n", &[], None).unwrap();
+        let options = config.lake.options();
+        assert_eq!((options.commit_every, options.commit_bytes), (Duration::from_secs(90), 16 << 20));
+        let told = complaint("[lake]\ncommit_every = \"soon\"\n", &[]);
+        assert!(told.contains("lake.commit_every") && told.contains("`soon` is no time span"), "{told}");
+    }
+
+    #[test]
+    fn an_unknown_key_is_an_error_with_the_nearest_known_one() {
+        let told = complaint("[calls]\nsetle = \"5s\"\n", &[]);
+        assert!(told.contains("`setle`") && told.contains("calltide.toml"), "{told}");
+        assert!(told.contains("did you mean `settle`?"), "{told}");
+        let told = complaint("[cals]\n", &[]);
+        assert!(told.contains("did you mean `calls`?"), "{told}");
+        let told = complaint(&SITE_A.replace("host", "hots"), &[]);
+        assert!(told.contains("did you mean `host`?") && told.contains("`hots`"), "{told}");
+    }
+
+    #[test]
+    fn an_unknown_variable_is_named() {
+        let told = complaint("", &[("CALLTIDE_CALLS__SETTEL", "5s")]);
+        assert!(told.contains("CALLTIDE_CALLS__SETTEL") && told.contains("did you mean `settle`?"), "{told}");
+    }
+
+    #[test]
+    fn a_pattern_that_is_none_names_its_key() {
+        let told = complaint("[calls]\ntrunks = [\"^PJSIP/(\"]\n", &[]);
+        assert!(told.contains("calls.trunks") && told.contains("unclosed group"), "{told}");
+    }
+
+    #[test]
+    fn a_file_that_is_no_toml_is_told_with_its_line() {
+        let told = complaint("[calls\n", &[]);
+        assert!(told.contains("calltide.toml") && told.contains("line 1"), "{told}");
+    }
+
+    #[test]
+    fn pbx_ids_are_unique() {
+        let told = complaint(&format!("{SITE_A}{SITE_A}"), &[]);
+        assert!(told.contains("have the id site-a"), "{told}");
+    }
+
+    #[test]
+    fn a_pbx_lacks_something() {
+        let told = complaint("[[pbx]]\nid = \"a\"\nusername = \"u\"\nsecret = \"s\"\n", &[]);
+        assert!(told.contains("`host`"), "{told}");
+        let told = complaint("[[pbx]]\nid = \"a\"\nhost = \"h\"\nusername = \"u\"\n", &[]);
+        assert!(told.contains("secret"), "{told}");
+    }
+}

@@ -1,0 +1,138 @@
+//! The socket by which commands ask a running `up` to do what only the writing process can: import.
+//!
+//! One connection, one JSON line with the order; JSON lines back: stages, then the outcome or a failure. The socket lies in
+//! the data directory, so whoever may write there may ask.
+
+use std::io::{BufRead as _, BufReader, ErrorKind, Write};
+use std::os::unix::net::{UnixListener, UnixStream};
+use std::sync::{Arc, Mutex};
+
+use serde::{Deserialize, Serialize};
+
+use crate::config::Config;
+use crate::data::DataDir;
+use crate::errors::{Exit, Failure, Result};
+use crate::import::{self, Order, Outcome, Stage};
+use crate::site::Site;
+
+/// What is asked.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum Request {
+    Import(Order),
+}
+
+/// What is answered, line by line.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum Reply {
+    Stage(Stage),
+    Done(Outcome),
+    Failed(Failure),
+}
+
+/// Asks a running `up` to import. `None`: none is running.
+pub(crate) fn import(data: &DataDir, order: &Order, told: &mut dyn FnMut(Stage)) -> Result<Option<Outcome>> {
+    let path = data.control();
+    let mut stream = match UnixStream::connect(&path) {
+        Ok(stream) => stream,
+        Err(e) if matches!(e.kind(), ErrorKind::NotFound | ErrorKind::ConnectionRefused | ErrorKind::InvalidInput) => {
+            return Ok(None);
+        }
+        Err(e) => return Err(Failure::io("ask the running `up` by", &path, &e)),
+    };
+    let broken = |e: &std::io::Error| {
+        Failure::new(Exit::Failed, "the running `up` ended during the import")
+            .because(e)
+            .hint("import again: it goes on where it was interrupted")
+    };
+    send(&mut stream, &Request::Import(order.clone())).map_err(|e| broken(&e))?;
+    for line in BufReader::new(stream).lines() {
+        let line = line.map_err(|e| broken(&e))?;
+        match serde_json::from_str(&line) {
+            Ok(Reply::Stage(stage)) => told(stage),
+            Ok(Reply::Done(outcome)) => return Ok(Some(outcome)),
+            Ok(Reply::Failed(failure)) => return Err(failure),
+            Err(e) => {
+                let failure = Failure::new(Exit::Failed, "the running `up` answers in another way than expected");
+                return Err(failure.because(&e).hint("it is of another version; restart it"));
+            }
+        }
+    }
+    Err(broken(&std::io::Error::from(ErrorKind::UnexpectedEof)))
+}
+
+fn send(stream: &mut impl Write, message: &impl Serialize) -> std::io::Result<()> {
+    let mut line = serde_json::to_vec(message)?;
+    line.push(b'\n');
+    stream.write_all(&line)
+}
+
+/// The open socket; its file goes with it.
+pub(crate) struct Control {
+    path: std::path::PathBuf,
+}
+
+impl Control {
+    /// Listens, on threads that end with the process. The caller holds the log's lock, so a file that is there is a leftover.
+    pub(crate) fn open(data: &DataDir, site: Arc<Site>, config: Arc<Config>) -> Result<Self> {
+        let path = data.control();
+        drop(std::fs::remove_file(&path));
+        let listener = UnixListener::bind(&path).map_err(|e| {
+            // A Unix socket's path has at most 107 bytes.
+            Failure::io("listen on", &path, &e).hint("the path of the data directory may be too long for a socket")
+        })?;
+        let one_at_a_time = Arc::new(Mutex::new(()));
+        let accept = move || {
+            for stream in listener.incoming().filter_map(std::result::Result::ok) {
+                let (site, config, turn) = (Arc::downgrade(&site), Arc::clone(&config), Arc::clone(&one_at_a_time));
+                let serve = move || {
+                    let _turn = turn.lock();
+                    // Gone: the process is ending.
+                    if let Some(site) = site.upgrade() {
+                        serve(stream, &site, &config);
+                    }
+                };
+                if let Err(error) = std::thread::Builder::new().name("import".to_owned()).spawn(serve) {
+                    tracing::error!(%error, "an import could not be started");
+                }
+            }
+        };
+        let thread = std::thread::Builder::new().name("control".to_owned()).spawn(accept);
+        thread.map_err(|e| Failure::new(Exit::Failed, "cannot start the control thread").because(&e))?;
+        Ok(Self { path })
+    }
+}
+
+impl Drop for Control {
+    fn drop(&mut self) {
+        drop(std::fs::remove_file(&self.path));
+    }
+}
+
+fn serve(mut stream: UnixStream, site: &Site, config: &Config) {
+    let mut line = String::new();
+    let read = stream.try_clone().and_then(|stream| BufReader::new(stream).read_line(&mut line));
+    let request = read.map_err(|e| e.to_string()).and_then(|_| serde_json::from_str(&line).map_err(|e| e.to_string()));
+    let order = match request {
+        Ok(Request::Import(order)) => order,
+        Err(reason) => {
+            tracing::warn!(reason, "a request on the control socket could not be read");
+            return;
+        }
+    };
+    tracing::info!("import begins");
+    // An asker who leaves does not stop the import: half of one is of use to nobody.
+    let mut tell = |reply: &Reply| drop(send(&mut stream, reply));
+    let outcome = import::carry_out(site, config, &order, &mut |stage| tell(&Reply::Stage(stage)));
+    match outcome {
+        Ok(outcome) => {
+            tracing::info!(calls = outcome.calls(), pbx = outcome.pbx(), "import done");
+            tell(&Reply::Done(outcome));
+        }
+        Err(failure) => {
+            tracing::warn!(failure = failure.to_string(), "import failed");
+            tell(&Reply::Failed(failure));
+        }
+    }
+}

@@ -1,0 +1,112 @@
+//! `calltide query-api`: the HTTP server over log and lake, in a process of its own.
+//!
+//! `up` starts it beside itself, so that no query can stop the collecting. It opens the log for reading only.
+
+use std::future::Future;
+use std::io::Read as _;
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use calltide_query_api::Engine;
+use calltide_query_api::http::{router, serve};
+use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
+use tokio::net::TcpListener;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::oneshot;
+
+use crate::args::{Places, QueryApi};
+use crate::config::Config;
+use crate::errors::{Exit, Failure, Result};
+use crate::reader;
+
+/// Runs the command.
+pub(crate) fn run(places: &Places, asked: &QueryApi) -> Result<()> {
+    let metrics = metrics()?;
+    let config = Config::load(places, asked.listen.as_deref())?;
+    let engine = reader::engine(&places.data(), &config)?;
+    let parent = asked.until_stdin_closes.then(stdin_closed);
+    runtime()?.block_on(async {
+        let listener = listen(&config.http.listen).await?;
+        tracing::info!(url = url(&listener), "serving queries");
+        let stop = async {
+            match parent {
+                Some(closed) => tokio::select! {
+                    () = told_to_stop() => {}
+                    _ = closed => {}
+                },
+                None => told_to_stop().await,
+            }
+        };
+        serve_on(listener, Arc::new(engine), metrics, stop).await
+    })
+}
+
+/// A runtime for serving.
+pub(crate) fn runtime() -> Result<tokio::runtime::Runtime> {
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
+    runtime.map_err(|e| Failure::new(Exit::Failed, "cannot start").because(&e))
+}
+
+/// Keeps metrics from now on; the handle shows them.
+pub(crate) fn metrics() -> Result<PrometheusHandle> {
+    let installed = PrometheusBuilder::new().install_recorder();
+    installed.map_err(|e| Failure::new(Exit::Failed, "metrics cannot be kept").because(&e))
+}
+
+/// Listens there.
+pub(crate) async fn listen(address: &str) -> Result<TcpListener> {
+    TcpListener::bind(address).await.map_err(|e| {
+        Failure::new(Exit::Failed, format!("cannot listen on {address}"))
+            .because(&e)
+            .hint("another program may use the port; give another address with --listen or [http] listen")
+    })
+}
+
+/// Where a listener can be reached.
+pub(crate) fn url(listener: &TcpListener) -> String {
+    let address = listener.local_addr().unwrap_or_else(|_| SocketAddr::from(([127, 0, 0, 1], 0)));
+    format!("http://{address}")
+}
+
+/// Serves until `stop` is ready.
+pub(crate) async fn serve_on(
+    listener: TcpListener,
+    engine: Arc<Engine>,
+    metrics: PrometheusHandle,
+    stop: impl Future<Output = ()> + Send + 'static,
+) -> Result<()> {
+    serve(listener, router(engine, Some(metrics)), stop).await.map_err(|e| {
+        Failure::of(Exit::Failed, &e).hint("listen on 127.0.0.1 and put a proxy with its own login before it")
+    })
+}
+
+/// Returns when the process is told to end, by Ctrl-C or by a service manager.
+pub(crate) async fn told_to_stop() {
+    let mut signals = Vec::new();
+    for kind in [SignalKind::interrupt(), SignalKind::terminate()] {
+        match signal(kind) {
+            Ok(signal) => signals.push(signal),
+            Err(error) => tracing::error!(%error, "a signal cannot be listened for"),
+        }
+    }
+    match signals.as_mut_slice() {
+        [interrupt, terminate] => {
+            tokio::select! {
+                _ = interrupt.recv() => {}
+                _ = terminate.recv() => {}
+            }
+        }
+        _ => std::future::pending().await,
+    }
+}
+
+/// Becomes ready when stdin ends. A thread of its own reads it, since a runtime would wait for such a read at its end.
+fn stdin_closed() -> oneshot::Receiver<()> {
+    let (tell, closed) = oneshot::channel();
+    std::thread::spawn(move || {
+        // An error is an end too.
+        let _ = std::io::stdin().read_to_end(&mut Vec::new());
+        let _ = tell.send(());
+    });
+    closed
+}

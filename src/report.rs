@@ -1,0 +1,41 @@
+//! `calltide report`: asks for a report and prints it, as a table for people or whole for programs.
+
+use calltide_query_api::reports::instant;
+use calltide_query_api::reports::outcomes::{OutcomesQuery, outcomes};
+use calltide_schemas::metrics;
+use calltide_schemas::metrics::Statuses;
+
+use crate::args::{Basis, Format, Outcomes, Places, Report};
+use crate::errors::Result;
+use crate::outcome_table;
+use crate::output;
+use crate::reader::Reader;
+use crate::sql::written;
+
+/// Runs the command.
+pub(crate) fn run(places: &Places, asked: &Report) -> Result<()> {
+    let Report::Outcomes(asked) = asked;
+    let reader = Reader::open(places)?;
+    let query = query(asked)?;
+    let report = reader.ask(async |engine| outcomes(engine, &query).await)?;
+    match asked.format {
+        Format::Table => output::data(outcome_table::tables(&report, &query)?.as_bytes()),
+        Format::Json | Format::Csv => output::data(&written(&report.output, asked.format)?),
+    }
+}
+
+fn query(asked: &Outcomes) -> Result<OutcomesQuery> {
+    let moment = |text: &Option<String>| text.as_deref().map(|text| instant(text, &asked.tz)).transpose();
+    Ok(OutcomesQuery {
+        by: asked.by.clone(),
+        from: moment(&asked.from)?,
+        to: moment(&asked.to)?,
+        tz: asked.tz.clone(),
+        basis: match asked.basis {
+            Basis::Attempt => metrics::Basis::Attempt,
+            Basis::Contact => metrics::Basis::Contact,
+        },
+        directions: asked.direction.clone(),
+        statuses: if asked.nine { Statuses::Classic } else { Statuses::All },
+    })
+}
