@@ -14,7 +14,7 @@ use jiff::Timestamp;
 use jiff::civil::Date;
 use jiff::tz::TimeZone;
 
-use super::scan::day_field;
+use super::scan::{columns, day_field};
 
 /// One record of the log.
 pub(super) struct Entry {
@@ -28,9 +28,9 @@ pub(super) struct Entry {
     pub(super) version: i64,
 }
 
-/// The table's columns, and `day`.
+/// The table's columns as they are read, and `day`.
 pub(super) fn schema(def: &TableDef) -> SchemaRef {
-    let columns = def.arrow_schema();
+    let columns = columns(def);
     let fields = columns.fields().iter().map(|f| f.as_ref().clone()).chain([day_field()]);
     Arc::new(Schema::new(fields.collect::<Vec<_>>()))
 }
@@ -41,8 +41,8 @@ pub(super) fn decode(
     partition: Partition,
     records: &[ReadRecord],
 ) -> Result<(Vec<Entry>, RecordBatch), ArrowError> {
-    let columns = if def.key.is_some() { facts(def, records)? } else { events(def, partition, records)? };
-    let versions = columns.column_by_name("version").and_then(|v| v.as_primitive_opt::<Int64Type>());
+    let rows = if def.key.is_some() { facts(def, records)? } else { events(def, partition, records)? };
+    let versions = rows.column_by_name("version").and_then(|v| v.as_primitive_opt::<Int64Type>());
     let mut entries = Vec::with_capacity(records.len());
     let mut row = 0;
     for record in records {
@@ -55,7 +55,7 @@ pub(super) fn decode(
         });
         row += usize::from(place.is_some());
     }
-    Ok((entries, with_day(def, &columns)?))
+    Ok((entries, with_day(def, &rows)?))
 }
 
 fn facts(def: &TableDef, records: &[ReadRecord]) -> Result<RecordBatch, ArrowError> {
@@ -83,7 +83,7 @@ fn events(def: &TableDef, partition: Partition, records: &[ReadRecord]) -> Resul
     };
     let offsets = rows.iter().map(|r| i64::try_from(r.offset).unwrap_or(i64::MAX));
     let times = rows.iter().map(|r| r.record.at).collect::<Vec<_>>();
-    let columns: Vec<ArrayRef> = vec![
+    let values: Vec<ArrayRef> = vec![
         Arc::new(StringArray::from(vec![def.topic; rows.len()])),
         Arc::new(Int64Array::from(vec![i64::from(partition); rows.len()])),
         Arc::new(offsets.collect::<Int64Array>()),
@@ -93,7 +93,7 @@ fn events(def: &TableDef, partition: Partition, records: &[ReadRecord]) -> Resul
         Arc::new(TimestampMicrosecondArray::from(times).with_timezone("UTC")),
         text(|r| String::from_utf8_lossy(r.record.payload.as_deref().unwrap_or_default()).into_owned()),
     ];
-    RecordBatch::try_new(def.arrow_schema(), columns)
+    RecordBatch::try_new(def.arrow_schema(), values)
 }
 
 fn with_day(def: &TableDef, rows: &RecordBatch) -> Result<RecordBatch, ArrowError> {
@@ -102,9 +102,9 @@ fn with_day(def: &TableDef, rows: &RecordBatch) -> Result<RecordBatch, ArrowErro
         return Err(ArrowError::SchemaError(format!("{} has no time column {}", def.name, def.day_of)));
     };
     let days: StringArray = (0..times.len()).map(|row| Some(utc_day(times.value(row)).to_string())).collect();
-    let mut columns = rows.columns().to_vec();
-    columns.push(Arc::new(days));
-    RecordBatch::try_new(schema(def), columns)
+    let mut values = rows.columns().to_vec();
+    values.push(Arc::new(days));
+    RecordBatch::try_new(schema(def), values)
 }
 
 fn utc_day(micros: i64) -> Date {

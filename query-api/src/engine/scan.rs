@@ -8,7 +8,7 @@ use std::collections::HashSet;
 use std::sync::Arc;
 
 use arrow::array::{ArrayRef, BooleanArray, StringArray, TimestampMicrosecondArray};
-use arrow::datatypes::{DataType, Field, SchemaRef};
+use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use async_trait::async_trait;
 use calltide_schemas::tables::{DAY, TableDef};
 use datafusion::catalog::{Session, TableProvider};
@@ -46,7 +46,7 @@ pub(super) struct LakeTable {
 impl LakeTable {
     pub(super) fn new(def: &'static TableDef, snapshot: Arc<Snapshot>) -> Self {
         let day = Arc::new(day_field());
-        let columns = TableSchema::builder(def.arrow_schema()).with_table_partition_cols(vec![day]).build();
+        let columns = TableSchema::builder(columns(def)).with_table_partition_cols(vec![day]).build();
         Self { def, columns, snapshot }
     }
 
@@ -77,6 +77,12 @@ impl LakeTable {
             .and_then(|predicate| predicate.prune(&days))
             .unwrap_or_else(|_| vec![true; self.snapshot.files.len()])
     }
+}
+
+/// The table's columns as they are read: any may be null, since a file knows nothing of columns that were added after it.
+pub(super) fn columns(def: &TableDef) -> SchemaRef {
+    let fields = def.arrow_schema().fields().iter().map(|f| f.as_ref().clone().with_nullable(true)).collect::<Vec<_>>();
+    Arc::new(Schema::new(fields))
 }
 
 /// The partition column as a field.

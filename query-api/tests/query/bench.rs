@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use arrow::datatypes::Schema;
 use arrow::json::ReaderBuilder;
 use calltide_eventlog::{
     Batch, Cleanup, EventLog, LogError, Offset, Partition, ReadRecord, Record, Result as LogResult, TopicSpec, Worker,
@@ -103,6 +104,8 @@ pub(crate) struct LakeTable {
     def: &'static TableDef,
     dir: PathBuf,
     version: u64,
+    /// A column that the files do not have, as if it were added to the table after them.
+    pub(crate) without: Option<&'static str>,
 }
 
 impl LakeTable {
@@ -111,7 +114,7 @@ impl LakeTable {
         std::fs::create_dir_all(dir.join("_delta_log")).unwrap();
         std::fs::write(lake.join("CURRENT"), generation).unwrap();
         let version = std::fs::read_dir(dir.join("_delta_log")).unwrap().count() as u64;
-        Self { def: table(name).unwrap(), dir, version }
+        Self { def: table(name).unwrap(), dir, version, without: None }
     }
 
     /// Commits rows, all of one UTC day, and the offset that the table now goes up to. Returns the file's path.
@@ -157,7 +160,10 @@ impl LakeTable {
 
     fn write(&self, file: &Path, rows: &[Value]) -> u64 {
         std::fs::create_dir_all(file.parent().unwrap()).unwrap();
-        let mut decoder = ReaderBuilder::new(self.def.arrow_schema()).build_decoder().unwrap();
+        let all = self.def.arrow_schema();
+        let columns = all.fields().iter().filter(|f| Some(f.name().as_str()) != self.without).cloned();
+        let schema = Arc::new(Schema::new(columns.collect::<Vec<_>>()));
+        let mut decoder = ReaderBuilder::new(schema).with_batch_size(rows.len().max(1)).build_decoder().unwrap();
         for row in rows {
             decoder.decode(full(self.def, row.clone()).to_string().as_bytes()).unwrap();
         }

@@ -109,6 +109,18 @@ async fn files_of_other_days_are_not_opened() {
 }
 
 #[tokio::test]
+async fn files_that_are_older_than_a_column_have_nulls_in_it() {
+    let bench = Bench::new();
+    let mut lake = bench.lake("calls");
+    lake.without = Some("transfers");
+    lake.commit("2026-03-01", &[call("p/1", "busy", 1)], 1);
+    bench.publish("calls", call("p/1", "busy", 1));
+    bench.publish("calls", call("p/2", "busy", 1));
+    let rows = bench.rows("SELECT call_id, transfers FROM calls ORDER BY call_id").await;
+    assert_eq!(rows, json!([{"call_id": "p/1", "transfers": null}, {"call_id": "p/2", "transfers": 0}]));
+}
+
+#[tokio::test]
 async fn attempts_are_numbered_within_their_contact_over_lake_and_log() {
     let bench = Bench::new();
     let attempt = |id: &str, minute: u32, contact: Value| {

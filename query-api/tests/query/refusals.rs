@@ -95,7 +95,7 @@ async fn texts_that_would_break_the_planner_are_refused_before_it_sees_them() {
         ("arms", chain("SELECT 1", 3_000, " UNION ALL ")),
         ("list entries", format!("SELECT 1 IN ({})", chain("1", 6_000, ","))),
         ("tables", format!("SELECT 1 FROM {}", chain("calls", 200, ","))),
-        ("steps", format!("WITH t0 AS (SELECT 1 AS x), {} SELECT * FROM t29", doubled.join(", "))),
+        ("tables", format!("WITH t0 AS (SELECT 1 AS x), {} SELECT * FROM t29", doubled.join(", "))),
     ] {
         match bench.query(&sql).await {
             Err(QueryError::Refused { reason }) => assert!(reason.contains(what), "{what}: {reason}"),
