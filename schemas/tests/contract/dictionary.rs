@@ -17,7 +17,7 @@ pub(super) fn text() -> String {
     text += "\n## Tables\n";
     TABLES.iter().for_each(|def| text += &table(def));
     text += "\n## Statuses\n\n\
-             What became of a call. The first status that fits counts.\n\n\
+             What became of a call, and what each status reads as among the five classic words of a dial and the nine of older reports.\n\n\
              | status | class | dial_status | classic | meaning |\n|---|---|---|---|---|\n";
     text.extend(Status::ALL.into_iter().map(status));
     text += "\n## Classes\n\n| class | meaning |\n|---|---|\n";
