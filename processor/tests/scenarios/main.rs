@@ -5,6 +5,13 @@
 
 #![expect(clippy::unwrap_used, clippy::print_stderr, reason = "tests")]
 
+mod inbound;
+mod outbound;
+
 mod captures;
-mod replay;
 mod truth;
+
+mod expected;
+mod replay;
+mod timeline;
+mod ways;
