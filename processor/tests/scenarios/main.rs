@@ -5,8 +5,21 @@
 
 #![expect(clippy::unwrap_used, clippy::print_stderr, reason = "tests")]
 
-mod inbound;
 mod outbound;
+
+mod inbound;
+
+mod queues;
+
+mod moves;
+
+mod endings;
+
+mod columns;
+
+mod disorder;
+
+mod garbage;
 
 mod captures;
 mod truth;

@@ -42,6 +42,11 @@ pub(crate) fn check_files(timeline: &str, expected: &str) {
     check_told(timeline, FILES, expected);
 }
 
+/// What the queue's log makes of it all by itself.
+pub(crate) fn check_log_alone(timeline: &str, expected: &str) {
+    check_told(timeline, &[Source::QueueLog], expected);
+}
+
 fn check_told(timeline: &str, sources: &[Source], expected: &str) {
     let told = with_heartbeats(&told(timeline), sources);
     let name: Vec<&str> = sources.iter().map(|s| s.name()).collect();
