@@ -144,8 +144,16 @@ impl<'a> Life<'a> {
 
     fn take(&mut self, moment: &'a Moment<'a>) {
         let at = moment.at;
-        self.end = self.end.max(at);
         self.in_ami |= moment.tellers.contains(&Teller::Ami);
+        // Only whichever fact came first names the channel, so a name says nothing of when it was heard of.
+        if let What::Seen { name, linkedid } = &moment.what {
+            if self.name.is_empty() {
+                self.name = name;
+                self.linkedid = linkedid;
+            }
+            return;
+        }
+        self.end = self.end.max(at);
         match &moment.what {
             What::Created { name, birth, context, exten, linkedid, caller } => {
                 self.name = name;
@@ -156,12 +164,6 @@ impl<'a> Life<'a> {
                 self.context = context.as_deref().unwrap_or("");
                 self.exten = exten.as_deref().unwrap_or("");
                 self.caller = caller.as_deref();
-            }
-            What::Seen { name, linkedid } => {
-                if self.name.is_empty() {
-                    self.name = name;
-                    self.linkedid = linkedid;
-                }
             }
             What::Dialled { by } => self.dialled_by = self.dialled_by.or(Some(*by)),
             What::DialBegan { caller, dialled } => self.dials.push((at, caller.as_ref(), dialled)),
@@ -208,7 +210,8 @@ impl<'a> Life<'a> {
             What::Machine => self.machine = true,
             What::Forbidden => self.forbidden = true,
             What::OriginateReason { reason } => self.originate_reason = Some(*reason),
-            What::QueueJoined { .. }
+            What::Seen { .. }
+            | What::QueueJoined { .. }
             | What::QueueLeft { .. }
             | What::QueueExited { .. }
             | What::Offered { .. }

@@ -124,6 +124,9 @@ fn group_of(state: &mut State, pbx: &str, uid: &Uid) -> Uid {
             published: Default::default(),
         },
     );
+    // A channel that was only named must be there after a restart, too, or its first fact would begin the group anew.
+    state.touch(Key::Channel(pbx.into(), uid.clone()));
+    state.touch(Key::Group(pbx.into(), uid.clone()));
     uid.clone()
 }
 

@@ -75,9 +75,12 @@ fn leg<'a>(
     let name = name(company, index, names);
     let device = life.endpoint().to_owned();
     let by_queue = visits.iter().find(|v| v.leg == Some(life.uid) && v.outcome == Outcome::Answered);
-    let answered = talk.first(index).or(by_queue.and_then(|v| v.left));
+    let offered = life.dials.first().map_or(life.created, |d| d.0);
+    // The queue's log knows whole seconds only, which may be over before the offer.
+    let answered = talk.first(index).or(by_queue.and_then(|v| v.left)).map(|at| at.max(offered));
     let moved_on = company.lives.iter().flat_map(|l| &l.transfers).filter(|t| t.by == Some(life.uid)).map(|t| t.at);
     let ended = moved_on.filter(|_| answered.is_some()).min().unwrap_or(life.end).min(life.end);
+    let ended = ended.max(answered.unwrap_or(offered));
     let (talk_ms, hold_ms) = talk.part_ms(index, ended);
     Leg {
         uid: life.uid,
@@ -85,7 +88,7 @@ fn leg<'a>(
         agent: Some(name.map_or_else(|| device.clone(), |n| n.1.to_owned())),
         device: Some(device),
         queue: name.map(|n| n.0),
-        offered: life.dials.first().map_or(life.created, |d| d.0),
+        offered,
         answered,
         ended,
         talk_ms,
