@@ -111,7 +111,10 @@ impl Calls {
         if !known && of.is_some_and(|of| of.gone.contains_key(&state::digest(uid.as_bytes()))) {
             return false;
         }
-        if let Some((name, linkedid)) = hint.filter(|_| !known && !matches!(fact.what, What::Created { .. })) {
+        // The queue's log names no channel, so the first fact need not be the one that does.
+        let named = |c: &state::Channel| c.facts.iter().any(|f| matches!(f.what, What::Created { .. } | What::Seen { .. }));
+        let named = of.is_some_and(|of| of.channels.get(&uid).is_some_and(named));
+        if let Some((name, linkedid)) = hint.filter(|_| !named && !matches!(fact.what, What::Created { .. })) {
             let seen = Fact { at: fact.at, teller: fact.teller, what: What::Seen { name, linkedid } };
             gather::take_in(&mut self.state, pbx, &uid, seen, &envelope.journal);
         }
