@@ -20,7 +20,6 @@ pub(super) struct Transfer<'a> {
     pub(super) at: Micros,
     pub(super) kind: TransferKind,
     pub(super) by: Option<&'a Uid>,
-    pub(super) target: Option<&'a Uid>,
 }
 
 /// An application that the channel ran.
@@ -197,8 +196,8 @@ impl<'a> Life<'a> {
                 self.apps.push(App { at, name, data: data.as_deref().unwrap_or("") });
             }
             What::Set { variable, value } => self.sets.push((*variable, value, at)),
-            What::Transferred { kind, by, target, .. } => {
-                self.transfers.push(Transfer { at, kind: *kind, by: by.as_ref(), target: target.as_ref() });
+            What::Transferred { kind, by, .. } => {
+                self.transfers.push(Transfer { at, kind: *kind, by: by.as_ref() });
             }
             What::Parked => self.parked.push((at, None)),
             What::Unparked { .. } => {

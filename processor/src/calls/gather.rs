@@ -11,10 +11,12 @@ use super::state::{Channel, Group, Key, Mark, State};
 
 /// What a fact lets a group be found by.
 pub(super) fn mark(what: &What) -> Option<Mark> {
-    match what {
-        What::Created { linkedid, .. } | What::Seen { linkedid, .. } => Some(Mark::Linkedid(linkedid.clone())),
-        What::Entered { bridge, kind: BridgeKind::Basic } => Some(Mark::Bridge(bridge.clone())),
-        _ => None,
+    if let What::Created { linkedid, .. } | What::Seen { linkedid, .. } = what {
+        Some(Mark::Linkedid(linkedid.clone()))
+    } else if let What::Entered { bridge, kind: BridgeKind::Basic } = what {
+        Some(Mark::Bridge(bridge.clone()))
+    } else {
+        None
     }
 }
 
@@ -28,7 +30,28 @@ fn relatives(what: &What) -> [Option<&Uid>; 2] {
         What::PairedWith { other } => [Some(other), None],
         What::Unparked { by } => [by.as_ref(), None],
         What::PickedUp { by } => [Some(by), None],
-        _ => [None, None],
+        What::Created { .. }
+        | What::Seen { .. }
+        | What::Dialled { .. }
+        | What::Ringing
+        | What::Up
+        | What::Entered { .. }
+        | What::Left { .. }
+        | What::Held
+        | What::Unheld
+        | What::HangupAsked { .. }
+        | What::SoftHangup { .. }
+        | What::Hungup { .. }
+        | What::App { .. }
+        | What::Set { .. }
+        | What::QueueJoined { .. }
+        | What::QueueLeft { .. }
+        | What::QueueExited { .. }
+        | What::Completed { .. }
+        | What::Parked
+        | What::Machine
+        | What::Forbidden
+        | What::OriginateReason { .. } => [None, None],
     }
 }
 

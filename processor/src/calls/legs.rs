@@ -161,15 +161,13 @@ fn names<'a>(company: &Company<'a, '_>, cast: &Cast, moments: &'a [Moment<'a>]) 
     let mut names: Names<'a> = BTreeMap::new();
     let mut nameless: Vec<(&str, &str, Micros)> = Vec::new();
     for moment in moments.iter().filter(|m| cast.members.contains(&m.channel)) {
-        match &moment.what {
-            What::Offered { queue, member, leg } => {
-                names.entry(leg).or_insert((queue, member));
-            }
-            What::Connected { queue, member, leg: Some(leg) } | What::RangOut { queue, member, leg: Some(leg), .. } => {
-                names.entry(leg).or_insert((queue, member));
-            }
-            What::RangOut { queue, member, leg: None, .. } => nameless.push((queue, member, moment.at)),
-            _ => {}
+        if let What::Offered { queue, member, leg }
+        | What::Connected { queue, member, leg: Some(leg) }
+        | What::RangOut { queue, member, leg: Some(leg), .. } = &moment.what
+        {
+            names.entry(leg).or_insert((queue, member));
+        } else if let What::RangOut { queue, member, leg: None, .. } = &moment.what {
+            nameless.push((queue, member, moment.at));
         }
     }
     let mut unnamed: Vec<usize> = cast

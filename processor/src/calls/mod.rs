@@ -82,13 +82,7 @@ impl Calls {
         }
         let mut too_late = false;
         for said in decoded.said {
-            match said {
-                Said::Fact { uid, name, linkedid, fact } => {
-                    too_late |= !self.fact(envelope, uid, name.zip(linkedid), fact, out);
-                }
-                Said::Originate(response) => originate::answered(&mut self.state, &envelope.pbx, response),
-                Said::Booted { at } => self.booted(&envelope.pbx, at),
-            }
+            too_late |= !self.hear(&envelope.pbx, &envelope.journal, said, out);
         }
         if too_late {
             let detail = "the call it belongs to can no longer be corrected".to_owned();
@@ -96,29 +90,42 @@ impl Calls {
         }
     }
 
-    /// Keeps a fact; `false` if its channel was forgotten long ago.
+    /// Takes in what a PBX said by a journal; `false` if it is about a channel that was forgotten long ago.
+    pub fn hear(&mut self, pbx: &str, journal: &str, said: Said, out: &mut Effects) -> bool {
+        match said {
+            Said::Fact { uid, name, linkedid, fact } => {
+                return self.fact(pbx, journal, uid, name.zip(linkedid), fact, out);
+            }
+            Said::Originate(response) => originate::answered(&mut self.state, pbx, response),
+            Said::Booted { at } => self.booted(pbx, at),
+        }
+        true
+    }
+
+    /// Keeps a fact.
     fn fact(
         &mut self,
-        envelope: &Envelope<'_>,
+        pbx: &str,
+        journal: &str,
         uid: Uid,
         hint: Option<(Box<str>, Box<str>)>,
         fact: Fact,
         out: &mut Effects,
     ) -> bool {
-        let pbx: &str = &envelope.pbx;
         let of = self.state.pbxs.get(pbx);
         let known = of.is_some_and(|of| of.channels.get(&uid).is_some_and(|c| !c.facts.is_empty()));
         if !known && of.is_some_and(|of| of.gone.contains_key(&state::digest(uid.as_bytes()))) {
             return false;
         }
         // The queue's log names no channel, so the first fact need not be the one that does.
-        let named = |c: &state::Channel| c.facts.iter().any(|f| matches!(f.what, What::Created { .. } | What::Seen { .. }));
+        let named =
+            |c: &state::Channel| c.facts.iter().any(|f| matches!(f.what, What::Created { .. } | What::Seen { .. }));
         let named = of.is_some_and(|of| of.channels.get(&uid).is_some_and(named));
         if let Some((name, linkedid)) = hint.filter(|_| !named && !matches!(fact.what, What::Created { .. })) {
             let seen = Fact { at: fact.at, teller: fact.teller, what: What::Seen { name, linkedid } };
-            gather::take_in(&mut self.state, pbx, &uid, seen, &envelope.journal);
+            gather::take_in(&mut self.state, pbx, &uid, seen, journal);
         }
-        if !gather::take_in(&mut self.state, pbx, &uid, fact, &envelope.journal) {
+        if !gather::take_in(&mut self.state, pbx, &uid, fact, journal) {
             out.note("duplicate_fact");
             return true;
         }
@@ -143,7 +150,8 @@ impl Calls {
         }
     }
 
-    fn heartbeat(&mut self, pbx: &str, at: Micros, out: &mut Effects) {
+    /// The PBX's clock reached `at`: does what is due by then.
+    pub fn heartbeat(&mut self, pbx: &str, at: Micros, out: &mut Effects) {
         let clock = &mut self.state.pbxs.entry(pbx.into()).or_default().clock;
         clock.now = clock.now.max(at);
         self.state.touch(Key::Clock(pbx.into()));

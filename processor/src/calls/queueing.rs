@@ -55,7 +55,6 @@ pub(super) struct Visit<'a> {
     pub(super) leg: Option<&'a Uid>,
     /// When the conversation with that member ended, by the queue.
     pub(super) completed: Option<Micros>,
-    pub(super) caller: Option<&'a str>,
 }
 
 /// The visits of a call's channels, in the order of entry.
@@ -85,7 +84,7 @@ fn visits_of<'a>(life: &Life<'a>, channel: usize, moments: &'a [Moment<'a>]) -> 
     let mut refusals: Vec<Visit<'a>> = Vec::new();
     for moment in moments.iter().filter(|m| m.channel == channel) {
         match &moment.what {
-            What::QueueJoined { queue, caller } => opened.push(enter(queue, channel, moment.at, caller.as_deref())),
+            What::QueueJoined { queue, .. } => opened.push(enter(queue, channel, moment.at)),
             What::Connected { queue, member, leg } => {
                 if let Some(open) = opened.iter_mut().find(|o| o.visit.queue == &**queue && !o.is_over()) {
                     open.visit.outcome = Outcome::Answered;
@@ -114,13 +113,38 @@ fn visits_of<'a>(life: &Life<'a>, channel: usize, moments: &'a [Moment<'a>]) -> 
                 Some(open) if open.left.is_some() || open.is_over() => status_told(open, value, life),
                 _ => refusals.extend(refused(value, life, channel, moment.at)),
             },
-            _ => {}
+            What::Created { .. }
+            | What::Seen { .. }
+            | What::Dialled { .. }
+            | What::Ringing
+            | What::Up
+            | What::DialBegan { .. }
+            | What::DialEnded { .. }
+            | What::Entered { .. }
+            | What::Left { .. }
+            | What::Held
+            | What::Unheld
+            | What::HangupAsked { .. }
+            | What::SoftHangup { .. }
+            | What::Hungup { .. }
+            | What::App { .. }
+            | What::Set { .. }
+            | What::Offered { .. }
+            | What::RangOut { .. }
+            | What::Transferred { .. }
+            | What::PairedWith { .. }
+            | What::Parked
+            | What::Unparked { .. }
+            | What::PickedUp { .. }
+            | What::Machine
+            | What::Forbidden
+            | What::OriginateReason { .. } => {}
         }
     }
     opened.into_iter().map(|open| close(open, life)).chain(refusals).collect()
 }
 
-fn enter<'a>(queue: &'a str, channel: usize, at: Micros, caller: Option<&'a str>) -> Open<'a> {
+fn enter(queue: &str, channel: usize, at: Micros) -> Open<'_> {
     Open {
         visit: Visit {
             queue,
@@ -131,7 +155,6 @@ fn enter<'a>(queue: &'a str, channel: usize, at: Micros, caller: Option<&'a str>
             member: None,
             leg: None,
             completed: None,
-            caller,
         },
         exit: None,
         left: None,
@@ -196,7 +219,7 @@ fn refused<'a>(status: &str, life: &Life<'a>, channel: usize, at: Micros) -> Opt
     };
     let app = life.apps.iter().rev().find(|a| a.name.eq_ignore_ascii_case("Queue") && a.at <= at)?;
     let queue = app.data.split(',').next().unwrap_or(app.data);
-    let mut visit = enter(queue, channel, app.at, life.caller).visit;
+    let mut visit = enter(queue, channel, app.at).visit;
     visit.left = Some(at);
     visit.outcome = outcome;
     Some(visit)

@@ -77,10 +77,12 @@ impl<'a, 'b> Company<'a, 'b> {
         let mut offered = vec![false; lives.len()];
         let mut caller = vec![None; lives.len()];
         for moment in moments {
-            let leg = match &moment.what {
-                What::Offered { leg, .. } => Some(leg),
-                What::Connected { leg, .. } | What::RangOut { leg, .. } => leg.as_ref(),
-                _ => None,
+            let leg = if let What::Offered { leg, .. } = &moment.what {
+                Some(leg)
+            } else if let What::Connected { leg, .. } | What::RangOut { leg, .. } = &moment.what {
+                leg.as_ref()
+            } else {
+                None
             };
             if let Some(&index) = leg.and_then(|leg| by_uid.get(&**leg)) {
                 offered[index] = true;

@@ -21,7 +21,7 @@ use super::state::Channel;
 use super::story::story;
 use super::talking::Talk;
 use super::timeline::{Moment, merge};
-use crate::vocabulary::{Teller, Uid, Variable};
+use crate::vocabulary::{Teller, Uid, Variable, What};
 
 /// The rows of one group's calls, not yet versioned.
 #[derive(Debug, Default)]
@@ -186,10 +186,11 @@ impl<'a> Scene<'_, 'a, '_> {
         let company = self.company;
         if self.cast.direction == Direction::Inbound {
             let by_queue_log = || {
-                self.moments.iter().filter(|m| m.channel == self.cast.decisive).find_map(|m| match &m.what {
-                    crate::vocabulary::What::QueueJoined { caller, .. } => caller.as_deref(),
-                    _ => None,
-                })
+                let own = self.moments.iter().filter(|m| m.channel == self.cast.decisive);
+                own.filter_map(
+                    |m| if let What::QueueJoined { caller, .. } = &m.what { caller.as_deref() } else { None },
+                )
+                .next()
             };
             return life.caller.or_else(by_queue_log).map(str::to_owned);
         }

@@ -140,6 +140,7 @@ pub enum TransferKind {
 }
 
 /// What happened. Fields are as the source had them; empty ones are `None`.
+#[expect(missing_docs, reason = "each variant's sentence says what its fields are")]
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub enum What {
     /// The channel appeared.
@@ -235,12 +236,24 @@ pub struct OriginateResponse {
 /// What one envelope says.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Said {
-    /// Something about a channel; `name` and `linkedid` are hints for channels not seen before.
-    Fact { uid: Uid, name: Option<Box<str>>, linkedid: Option<Box<str>>, fact: Fact },
+    /// Something about a channel.
+    Fact {
+        /// The channel.
+        uid: Uid,
+        /// Its name, where the source says it: a hint for channels not seen before.
+        name: Option<Box<str>>,
+        /// Its Linkedid, likewise.
+        linkedid: Option<Box<str>>,
+        /// What happened to it.
+        fact: Fact,
+    },
     /// An Originate was answered for.
     Originate(OriginateResponse),
-    /// The PBX started at that time: channels from before are gone.
-    Booted { at: Micros },
+    /// The PBX started: channels from before are gone.
+    Booted {
+        /// When it started.
+        at: Micros,
+    },
 }
 
 /// What an envelope decodes to: what it says, or why it can't be read.
