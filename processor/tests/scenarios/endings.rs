@@ -89,7 +89,8 @@ fn an_import_ends() {
 
 /// Without the kept events, which come an age later; then a heartbeat.
 fn withheld(timeline: &str, keep: impl Fn(&Told) -> bool, comes: &str) -> Vec<Record> {
-    let (mut first, withheld): (Vec<Told>, Vec<Told>) = with_heartbeats(&told(timeline), AMI).into_iter().partition(keep);
+    let (mut first, withheld): (Vec<Told>, Vec<Told>) =
+        with_heartbeats(&told(timeline), AMI).into_iter().partition(keep);
     first.push(heartbeat(at(comes)));
     first.extend(withheld);
     first.extend((1..=10).map(|n| heartbeat(at(comes) + n * 1_000_000)));

@@ -14,9 +14,7 @@ fn waits(then: &str) -> String {
 
 #[test]
 fn left_by_time_out_key_emptiness_and_withdrawal() {
-    for (how, outcome) in
-        [("timeout", "timeout"), ("key", "key"), ("empty", "empty"), ("withdrawal", "withdrawn")]
-    {
+    for (how, outcome) in [("timeout", "timeout"), ("key", "key"), ("empty", "empty"), ("withdrawal", "withdrawn")] {
         check(
             &waits(&format!("10:00:11 C leaves the queue by {how}\n 10:00:15 C is hung up by the PBX")),
             &format!("visits queue outcome wait_ms agent talk_ms\n support {outcome} 10 - -"),
