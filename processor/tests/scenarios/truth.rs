@@ -205,10 +205,9 @@ impl<'a> Judge<'a> {
     fn times(&mut self, call: &Row) {
         let truth = self.truth;
         let ms = |column: &str| call[column].as_i64().unwrap_or(0);
-        if let Some(made) = truth.hold_ms.filter(|&made| made > 0 && self.mode != Mode::Files) {
-            if (ms("hold_ms") - made).abs() > HOLD_MS {
-                self.differs("hold_ms", format!("is {}, was made to be {made}", ms("hold_ms")));
-            }
+        let measured = truth.hold_ms.filter(|&made| made > 0 && self.mode != Mode::Files);
+        if let Some(made) = measured.filter(|made| (ms("hold_ms") - made).abs() > HOLD_MS) {
+            self.differs("hold_ms", format!("is {}, was made to be {made}", ms("hold_ms")));
         }
         let secs = (ms("talk_ms") + ms("hold_ms")) as f64 / 1000.0;
         if let Some(made) = truth.talk_s.filter(|made| truth.queue_log_early && (secs - made).abs() > QUEUE_LOG_SECS) {
