@@ -59,7 +59,7 @@ fn from_one_queue_to_the_next() {
 }
 
 #[test]
-fn moved_away_while_waiting() {
+fn moved_to_a_queue_by_a_transfer() {
     check_with_ami(
         "10:00:00 device PJSIP/105 calls 79161000001 as A
          10:00:00 A dials 79161000001 on trunk as C
