@@ -73,6 +73,10 @@ pub(crate) enum Command {
     /// Show what is in the log
     #[command(subcommand)]
     Log(Log),
+    /// Derive every table again from the log or the archive, and swap the new ones in
+    Replay(Replay),
+    /// Measure decoding, folding and importing on this machine
+    Bench(Bench),
 }
 
 impl Command {
@@ -86,7 +90,9 @@ impl Command {
             | Self::Sql(_)
             | Self::Inspect(_)
             | Self::Check(_)
-            | Self::Log(_) => Voice::Quiet,
+            | Self::Log(_)
+            | Self::Replay(_)
+            | Self::Bench(_) => Voice::Quiet,
         }
     }
 }
@@ -358,4 +364,46 @@ mod tests {
         assert!(parse("calltide demo --speed NaN").is_err());
         assert!(parse("calltide demo --speed 12.5").is_ok());
     }
+}
+
+/// `calltide replay`
+#[derive(Debug, ClapArgs)]
+pub(crate) struct Replay {
+    /// Where the raw events are read from [default: the log, or the archive where the log no longer has the beginning]
+    #[arg(long, value_enum)]
+    pub(crate) from: Option<ReplayFrom>,
+}
+
+/// Where raw events can be read from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum ReplayFrom {
+    /// The log's topic of events.
+    Log,
+    /// The lake's table `inputs`.
+    Archive,
+}
+
+/// `calltide bench`
+#[derive(Debug, ClapArgs)]
+pub(crate) struct Bench {
+    /// How many AMI events, at least
+    #[arg(long, default_value_t = 1_000_000, value_name = "N")]
+    pub(crate) events: u64,
+    /// Only this stage
+    #[arg(long, value_enum)]
+    pub(crate) only: Option<BenchStage>,
+    /// Instead of measuring, write the repeated recording into this folder
+    #[arg(long, value_name = "DIR")]
+    pub(crate) files: Option<PathBuf>,
+}
+
+/// A stage that is measured.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum BenchStage {
+    /// AMI bytes to frames and facts.
+    Decode,
+    /// Facts to rows.
+    Fold,
+    /// A file to the lake, by the command itself.
+    Import,
 }

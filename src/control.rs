@@ -5,7 +5,7 @@
 
 use std::io::{BufRead as _, BufReader, ErrorKind, Write};
 use std::os::unix::net::{UnixListener, UnixStream};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, Weak};
 
 use serde::{Deserialize, Serialize};
 
@@ -75,7 +75,7 @@ pub(crate) struct Control {
 
 impl Control {
     /// Listens, on threads that end with the process. The caller holds the log's lock, so a file that is there is a leftover.
-    pub(crate) fn open(data: &DataDir, site: Arc<Site>, config: Arc<Config>) -> Result<Self> {
+    pub(crate) fn open(data: &DataDir, site: &Arc<Site>, config: Arc<Config>) -> Result<Self> {
         let path = data.control();
         drop(std::fs::remove_file(&path));
         let listener = UnixListener::bind(&path).map_err(|e| {
@@ -83,9 +83,11 @@ impl Control {
             Failure::io("listen on", &path, &e).hint("the path of the data directory may be too long for a socket")
         })?;
         let one_at_a_time = Arc::new(Mutex::new(()));
+        // Whoever opened the site closes it, whether somebody may still ask or not.
+        let site = Arc::downgrade(site);
         let accept = move || {
             for stream in listener.incoming().filter_map(std::result::Result::ok) {
-                let (site, config, turn) = (Arc::downgrade(&site), Arc::clone(&config), Arc::clone(&one_at_a_time));
+                let (site, config, turn) = (Weak::clone(&site), Arc::clone(&config), Arc::clone(&one_at_a_time));
                 let serve = move || {
                     let _turn = turn.lock();
                     // Gone: the process is ending.

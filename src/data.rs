@@ -1,11 +1,7 @@
 //! The data directory: what is where in it.
 //!
-//! ```text
-//! calltide-data/log/        the log: every event and every derived fact
-//! calltide-data/lake/       the tables
-//! calltide-data/spill/      where large queries put what does not fit into memory
-//! calltide-data/control     the socket of a running `up`, by which imports go through it
-//! ```
+//! `log/` has every event and every derived fact, `lake/` the tables, `spill/` what large queries cannot keep in memory, and
+//! `control` is the socket of a running `up`, by which imports go through it.
 
 use std::path::{Path, PathBuf};
 

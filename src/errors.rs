@@ -193,6 +193,7 @@ impl From<QueryError> for Failure {
 }
 
 impl From<ImportError> for Failure {
+    #[expect(clippy::wildcard_enum_match_arm, reason = "the log's errors have hints of their own")]
     fn from(error: ImportError) -> Self {
         let error = match error {
             ImportError::Log(error) => return error.into(),

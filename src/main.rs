@@ -4,6 +4,7 @@
 //! [`args`] for the commands, [`config`] for the settings, [`site`] for a data directory that is written to.
 
 mod args;
+mod bench;
 mod check;
 mod clock;
 mod config;
@@ -18,6 +19,7 @@ mod outcome_table;
 mod output;
 mod query_api;
 mod reader;
+mod replay;
 mod report;
 mod site;
 mod sql;
@@ -59,6 +61,8 @@ fn run(args: Args) -> Result<ExitCode> {
         Command::Inspect(inspect) => inspect::run(places, &inspect),
         Command::Check(check) => return check::run(places, &check),
         Command::Log(log) => return log::run(places, &log),
+        Command::Replay(replay) => replay::run(places, &replay),
+        Command::Bench(bench) => bench::run(&bench),
     };
     done.map(|()| ExitCode::SUCCESS)
 }

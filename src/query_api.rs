@@ -27,7 +27,7 @@ pub(crate) fn run(places: &Places, asked: &QueryApi) -> Result<()> {
     let parent = asked.until_stdin_closes.then(stdin_closed);
     runtime()?.block_on(async {
         let listener = listen(&config.http.listen).await?;
-        tracing::info!(url = url(&listener), "serving queries");
+        tracing::info!(url = url(&listener), pid = std::process::id(), "serving queries");
         let stop = async {
             match parent {
                 Some(closed) => tokio::select! {

@@ -23,7 +23,7 @@ use crate::data::DataDir;
 use crate::errors::{Exit, Failure, Result};
 
 /// The group of the calls fold.
-const FOLD: &str = "calls";
+pub(crate) const FOLD: &str = "calls";
 /// How long a request to the fold may wait while nothing happens.
 const LOOK_EVERY: Duration = Duration::from_millis(50);
 /// How long the fold waits for space on a full disk before it tries again.
@@ -45,7 +45,7 @@ impl Site {
     /// # Errors
     /// Among others with [`Exit::Locked`] while another process writes to it.
     pub(crate) fn open(data: &DataDir, config: &Config) -> Result<Self> {
-        let log: Arc<dyn EventLog> = Arc::new(EmbeddedLog::open(&data.log(), &topics(), EmbeddedOptions::default())?);
+        let log = open_log(data)?;
         let lake = Lake::open(&data.lake(), clock::wall())?;
         let lake = LakeThread::start(lake, Arc::clone(&log), config.lake.options())?;
         let fold = FoldThread::start(Arc::clone(&log), config.calls.settings())?;
@@ -68,6 +68,11 @@ impl Site {
         self.fold.stop()?;
         Ok(self.lake.stop()?)
     }
+}
+
+/// Opens the log for writing, creating it if it is not there.
+pub(crate) fn open_log(data: &DataDir) -> Result<Arc<dyn EventLog>> {
+    Ok(Arc::new(EmbeddedLog::open(&data.log(), &topics(), EmbeddedOptions::default())?))
 }
 
 /// The topics as the log is created with: one partition each, since one process does all.
@@ -160,8 +165,10 @@ fn follow(
         let waiting: Vec<_> = asked.try_iter().collect();
         if !waiting.is_empty() {
             driver.drain(|_| {})?;
-            // Whoever asked may have gone.
-            waiting.into_iter().for_each(|reply| drop(reply.send(())));
+            for reply in waiting {
+                // Whoever asked may have gone.
+                let _ = reply.send(());
+            }
         }
     }
     driver.drain(|_| {}).map(drop)

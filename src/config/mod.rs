@@ -128,7 +128,11 @@ impl Config {
         environment: impl IntoIterator<Item = (String, String)>,
         listen: Option<&str>,
     ) -> Result<Self> {
-        let mut figment = Figment::new().merge(Toml::file_exact(file));
+        // The usual file need not be there; one that was named is looked for before.
+        let mut figment = Figment::new();
+        if file.is_file() {
+            figment = figment.merge(Toml::file_exact(file));
+        }
         for (name, value) in environment {
             if name.starts_with(PREFIX) && !NOT_SETTINGS.contains(&name.as_str()) {
                 figment = figment.merge(Variable { name, value });

@@ -43,7 +43,15 @@ pub(crate) fn run(places: &Places, asked: &Demo) -> Result<()> {
             told = recorded::collect(&site, asked.speed) => told,
             () = query_api::told_to_stop() => Err(Failure::new(Exit::Interrupted, "interrupted")),
         }
-    })?;
+    });
+    let told = match told {
+        Ok(told) => told,
+        Err(failure) => {
+            // Nobody may write there while it is removed.
+            site.close()?;
+            return Err(failure);
+        }
+    };
     site.flush()?;
     let engine = Arc::new(Engine::new(config.engine(&data, Some(Arc::clone(&site.log))))?);
     runtime.block_on(async {

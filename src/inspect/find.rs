@@ -1,4 +1,6 @@
 //! Finds calls by id or number, and what belongs to one.
+//!
+//! Asks the tables in SQL as anybody could; how a call is told is not known here.
 
 use serde::Deserialize;
 use serde::de::DeserializeOwned;

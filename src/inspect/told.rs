@@ -1,4 +1,6 @@
 //! Writes a call down for people: the facts in a few lines, then the story with the deciding line marked.
+//!
+//! Only words and their order are decided here. Names and numbers come from outside, so control characters are replaced.
 
 use jiff::Timestamp;
 use jiff::tz::TimeZone;

@@ -30,7 +30,7 @@ pub(crate) fn run(places: &Places, asked: &Up) -> Result<()> {
     let collectors =
         config.pbx.iter().map(|pbx| pbx.collector(config.calls.redaction())).collect::<Result<Vec<_>>>()?;
     let site = Arc::new(Site::open(&data, &config)?);
-    let control = match Control::open(&data, Arc::clone(&site), Arc::clone(&config)) {
+    let control = match Control::open(&data, &site, Arc::clone(&config)) {
         Ok(control) => Some(control),
         Err(failure) => {
             tracing::warn!("imports are not possible while this runs: {failure}");

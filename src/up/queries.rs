@@ -32,17 +32,22 @@ pub(super) async fn keep_running(places: Places, listen: Option<String>, mut sto
                         let status = status.as_ref().map_or_else(ToString::to_string, ExitStatus::to_string);
                         tracing::warn!(status, retry_in = ?pause, "the query process has ended; collecting goes on");
                     }
-                    _ = stop.wait_for(|stop| *stop) => return end(child).await,
+                    () = told(&mut stop) => return end(child).await,
                 }
             }
             Err(error) => tracing::error!(%error, "the query process cannot be started"),
         }
         tokio::select! {
             () = sleep(pause) => {}
-            _ = stop.wait_for(|stop| *stop) => return,
+            () = told(&mut stop) => return,
         }
         pause = if began.elapsed() > RAN_WELL { PAUSE_FIRST } else { (pause * 2).min(PAUSE_LAST) };
     }
+}
+
+/// Waits until told to stop, or until nobody is there to tell.
+async fn told(stop: &mut watch::Receiver<bool>) {
+    let _ = stop.wait_for(|stop| *stop).await;
 }
 
 fn start(places: &Places, listen: Option<&str>) -> std::io::Result<Child> {

@@ -1,3 +1,5 @@
-//! Behaviour of the whole, in one binary so that it links once. `tidy` holds the rules of the house.
+//! Behaviour of the whole, in one binary so that it links once. `command` runs the built program, `tidy` holds the rules of
+//! the house.
 
+mod command;
 mod tidy;

@@ -226,8 +226,8 @@ impl<'a> Life<'a> {
     }
 
     /// Nothing lasts longer than the channel.
-    fn close(&mut self) {
-        let end = self.gone.unwrap_or(self.end);
+    fn close(&mut self, cut: Option<Micros>) {
+        let end = self.gone.unwrap_or(self.end.max(cut.unwrap_or(self.end)));
         self.end = end;
         for stay in &mut self.stays {
             stay.to = stay.to.min(end.max(stay.from));
@@ -236,13 +236,13 @@ impl<'a> Life<'a> {
 }
 
 /// The lives of a group's channels, in the order of their ids; each begins with the first moment it was heard of.
-pub(super) fn lives<'a>(uids: &[&'a Uid], moments: &'a [Moment<'a>]) -> Vec<Life<'a>> {
+pub(super) fn lives<'a>(uids: &[&'a Uid], moments: &'a [Moment<'a>], cut: Option<Micros>) -> Vec<Life<'a>> {
     let mut lives: Vec<Life<'a>> = uids.iter().map(|uid| Life::new(uid)).collect();
     for moment in moments {
         lives[moment.channel].take(moment);
     }
     for life in &mut lives {
-        life.close();
+        life.close(cut);
     }
     lives
 }

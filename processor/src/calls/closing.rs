@@ -10,7 +10,7 @@ use calltide_schemas::Micros;
 
 use super::rows::Versioned;
 use super::settings::CallSettings;
-use super::state::{Channel, Key, State, Why};
+use super::state::{Channel, Clock, Group, Key, State, Why};
 use super::telling::{Told, tell};
 use crate::fold::Effects;
 use crate::vocabulary::Uid;
@@ -28,7 +28,7 @@ const TOPICS: [(&str, &str); 5] = [
 pub(super) fn schedule(state: &mut State, pbx: &str, id: &Uid, settings: &CallSettings) {
     let Some(of) = state.pbxs.get_mut(pbx) else { return };
     let Some(group) = of.groups.get_mut(id) else { return };
-    let over = group.open == 0 || group.cut || group.last < of.clock.booted;
+    let over = group.open == 0 || cut(group, &of.clock).is_some();
     let due = match (over, group.dirty, group.settled) {
         (false, _, _) => (group.last + settings.silence_us, Why::Silence),
         (true, true, _) => (group.last, Why::Tell),
@@ -61,7 +61,7 @@ pub(super) fn fire(state: &mut State, pbx: &str, settings: &CallSettings, out: &
                 publish(state, pbx, &id, settings, out);
             }
             Why::Silence => {
-                group.cut = true;
+                group.cut = Some(group.last);
                 group.dirty = true;
                 out.note("closed_by_silence");
             }
@@ -74,6 +74,12 @@ pub(super) fn fire(state: &mut State, pbx: &str, settings: &CallSettings, out: &
         }
         schedule(state, pbx, &id, settings);
     }
+}
+
+/// When what is open in the group ended, if that is known without its hang-ups: with the PBX, or with its source.
+fn cut(group: &Group, clock: &Clock) -> Option<Micros> {
+    let died = (group.open > 0 && group.last < clock.booted).then(|| group.last.max(clock.died));
+    group.cut.or(died)
 }
 
 /// Publishes and settles at once what only these journals told of: nothing more can come from them.
@@ -89,13 +95,15 @@ pub(super) fn close_imported(
     let unfinished = of.timers.iter().map(|(_, id)| id).filter(|id| {
         of.groups.get(*id).is_some_and(|g| {
             let only_here = g.journals.iter().all(|j| journals.contains(&**j));
-            only_here && (g.dirty || !g.settled) && (g.open == 0 || g.cut || !keep_open)
+            only_here && (g.dirty || !g.settled) && (g.open == 0 || g.cut.is_some() || !keep_open)
         })
     });
     let unfinished: BTreeSet<Uid> = unfinished.cloned().collect();
     for id in unfinished {
         let Some(group) = state.pbxs.get_mut(pbx).and_then(|of| of.groups.get_mut(&id)) else { continue };
-        group.cut |= group.open > 0;
+        if group.open > 0 {
+            group.cut = group.cut.or(Some(group.last));
+        }
         group.settled = true;
         publish(state, pbx, &id, settings, out);
         schedule(state, pbx, &id, settings);
@@ -106,13 +114,14 @@ pub(super) fn close_imported(
 fn publish(state: &mut State, pbx: &str, id: &Uid, settings: &CallSettings, out: &mut Effects) {
     let Some(of) = state.pbxs.get_mut(pbx) else { return };
     let Some(group) = of.groups.get_mut(id) else { return };
+    group.cut = cut(group, &of.clock);
     let channels: Vec<(&Uid, &Channel)> = group
         .channels
         .iter()
         .filter_map(|uid| of.channels.get_key_value(uid))
         .filter(|(_, channel)| !channel.facts.is_empty())
         .collect();
-    let told = tell(pbx, &channels, group.settled, settings);
+    let told = tell(pbx, &channels, group.cut, group.settled, settings);
     let mut press =
         Press { now: of.clock.now.max(group.last), known: &mut group.published, kept: BTreeSet::new(), out };
     press.told(&told);

@@ -140,7 +140,7 @@ fn group_of(state: &mut State, pbx: &str, uid: &Uid) -> Uid {
             open: 0,
             journals: Default::default(),
             last: Micros(i64::MIN),
-            cut: false,
+            cut: None,
             dirty: true,
             settled: false,
             due: None,
@@ -178,7 +178,7 @@ fn unite(state: &mut State, pbx: &str, id: Uid, other: &Uid) -> Uid {
     }
     kept.journals.extend(dropped.journals);
     kept.last = kept.last.max(dropped.last);
-    kept.cut &= dropped.cut;
+    kept.cut = kept.cut.zip(dropped.cut).map(|(a, b)| a.max(b));
     kept.dirty = true;
     kept.settled &= dropped.settled;
     kept.published.extend(dropped.published);

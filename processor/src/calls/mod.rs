@@ -143,6 +143,7 @@ impl Calls {
             return;
         }
         of.clock.booted = at;
+        of.clock.died = of.clock.now.min(at);
         let open: Vec<Uid> = of.open.iter().cloned().collect();
         self.state.touch(Key::Clock(pbx.into()));
         for id in open {

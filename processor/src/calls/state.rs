@@ -38,8 +38,9 @@ pub(super) struct Group {
     pub(super) journals: BTreeSet<Box<str>>,
     /// The time of the latest fact.
     pub(super) last: Micros,
-    /// Nothing more can come (an import ended): what is open ended when it was last seen.
-    pub(super) cut: bool,
+    /// Nothing more can come (the PBX died, was silent, or an import ended): what is open ended at this moment, the last at
+    /// which it is known to have been alive.
+    pub(super) cut: Option<Micros>,
     /// Something was told since it was last published.
     pub(super) dirty: bool,
     /// Late records had their time.
@@ -88,6 +89,8 @@ pub(super) struct Clock {
     pub(super) now: Micros,
     /// The server's latest start.
     pub(super) booted: Micros,
+    /// The last heartbeat before that start.
+    pub(super) died: Micros,
     /// OriginateResponses that named no channel and wait for theirs.
     pub(super) responses: BTreeSet<OriginateResponse>,
 }

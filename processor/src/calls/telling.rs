@@ -32,11 +32,17 @@ pub(super) struct Told {
     pub(super) stories: Vec<StoryRow>,
 }
 
-/// Tells the calls of these channels, given in the order of their ids.
-pub(super) fn tell(pbx: &str, channels: &[(&Uid, &Channel)], settled: bool, settings: &CallSettings) -> Told {
+/// Tells the calls of these channels, given in the order of their ids; what is still open ended at `cut`.
+pub(super) fn tell(
+    pbx: &str,
+    channels: &[(&Uid, &Channel)],
+    cut: Option<Micros>,
+    settled: bool,
+    settings: &CallSettings,
+) -> Told {
     let moments = merge(channels);
     let uids: Vec<&Uid> = channels.iter().map(|c| c.0).collect();
-    let lives = lives(&uids, &moments);
+    let lives = lives(&uids, &moments, cut);
     let company = Company::new(&lives, &moments, settings);
     let casts = company.calls();
     let mut told = Told::default();

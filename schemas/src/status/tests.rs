@@ -1,5 +1,7 @@
 //! One test per row of the status table, in the table's order, and the laws over all statuses.
 
+#![expect(clippy::unwrap_used, reason = "tests")]
+
 use super::*;
 
 fn dialled() -> Outbound {

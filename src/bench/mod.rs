@@ -1,0 +1,61 @@
+//! `calltide bench`: how fast this machine decodes, folds and imports, from the recorded captures repeated.
+//!
+//! Each figure is of one stage alone, on one thread; `import` is the whole command in a process of its own, whose peak memory
+//! is read from the system. Nothing is written outside a temporary directory.
+
+mod decode;
+mod files;
+mod fold;
+mod import;
+mod repeat;
+
+use crate::args::{Bench, BenchStage};
+use crate::errors::Result;
+use crate::output;
+
+/// The recording that everything is repeated from: AMI bytes of a real Asterisk 22.
+const RECORDING: &[u8] = include_bytes!("../../tests/captures/asterisk-22.10/ami.raw");
+
+/// The PBX's name in it.
+const PBX: &str = "site-a";
+
+/// Runs the command.
+pub(crate) fn run(asked: &Bench) -> Result<()> {
+    if let Some(folder) = &asked.files {
+        return files::write(folder, asked.events);
+    }
+    let wanted = |stage| asked.only.is_none_or(|only| only == stage);
+    if wanted(BenchStage::Decode) {
+        output::data(decode::measure(asked.events)?.as_bytes())?;
+    }
+    if wanted(BenchStage::Fold) {
+        output::data(fold::measure(asked.events).as_bytes())?;
+    }
+    if wanted(BenchStage::Import) {
+        output::data(import::measure(asked.events)?.as_bytes())?;
+    }
+    Ok(())
+}
+
+/// How many copies of the recording have at least so many events.
+fn copies(events: u64) -> u32 {
+    u32::try_from(events.div_ceil(copies_events() as u64)).unwrap_or(u32::MAX).max(1)
+}
+
+/// How many events one copy has.
+fn copies_events() -> usize {
+    RECORDING.windows(9).filter(|bytes| bytes == b"\r\nEvent: ").count()
+        + usize::from(RECORDING.starts_with(b"Event: "))
+}
+
+/// Seconds from one copy to the next: the recording's own length and a pause.
+fn step_secs(recording: &repeat::Repeated) -> i64 {
+    recording.seconds().map_or(60, |(first, last)| last - first + 30)
+}
+
+/// A line of the result: `name  rate`.
+fn line(stage: &str, count: usize, what: &str, bytes: usize, secs: f64) -> String {
+    let rate = count as f64 / secs;
+    let megabytes = bytes as f64 / secs / 1e6;
+    format!("{stage:<24} {rate:>12.0} {what}/s {megabytes:>9.1} MB/s   ({count} {what}, {secs:.2} s)\n")
+}

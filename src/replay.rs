@@ -1,0 +1,177 @@
+//! `calltide replay`: derives every table again, from the log where it reaches back to the beginning, else from the archive.
+//!
+//! A new fold takes in every raw event; its rows fill a new generation of the tables, its state replaces the committed one,
+//! and the generation is swapped in when it is complete. Until then readers see the old one. Nothing is published again.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use calltide_eventlog::{Change, Commit, EventLog, Offset, Polled, ReadRecord, Record};
+use calltide_processor::calls::Calls;
+use calltide_processor::fold::{Effects, Fold as _};
+use calltide_processor::lake::{GenerationWriter, Lake, LakeThread};
+use calltide_query_api::engine::{Engine, EngineOptions};
+use calltide_schemas::topics::{EVENTS, TOPICS};
+use indicatif::{ProgressBar, ProgressStyle};
+
+use crate::args::{Places, Replay, ReplayFrom};
+use crate::clock;
+use crate::config::Config;
+use crate::errors::{Exit, Failure, Result};
+use crate::output;
+use crate::site::{FOLD, open_log};
+
+/// Rows that wait in memory before they are written.
+const BYTES_MAX: usize = 64 << 20;
+/// Read from the log at once.
+const READ_BYTES: usize = 4 << 20;
+/// Offsets read from the archive at once: some tens of megabytes.
+const ARCHIVE_OFFSETS: u64 = 20_000;
+
+/// Runs the command.
+pub(crate) fn run(places: &Places, asked: &Replay) -> Result<()> {
+    let config = Config::load(places, None)?;
+    let data = places.data();
+    if !data.log().exists() {
+        return Err(Failure::new(Exit::NotFound, format!("no data in {}", data.path().display()))
+            .hint("give the data directory with --data, or import something first"));
+    }
+    let log = open_log(&data)?;
+    let lake = Lake::open(&data.lake(), clock::wall())?;
+    // The archive is carried over as it is, so it must have everything first.
+    let thread = LakeThread::start(lake.clone(), Arc::clone(&log), config.lake.options())?;
+    let flushed = thread.flush_and_wait();
+    thread.stop()?;
+    flushed?;
+
+    let (start, end) = log.bounds(EVENTS, 0)?;
+    let from_archive = match asked.from {
+        Some(from) => from == ReplayFrom::Archive,
+        None => start > 0,
+    };
+    let bar = progress(end);
+    let mut replay = Derivation::new(&lake, &config)?;
+    let mut next = start;
+    if from_archive {
+        next = replay.archive(&data.lake(), end, &bar)?;
+    }
+    replay.log(&*log, next, end, &bar)?;
+    bar.finish_and_clear();
+    let (rows, generation) = replay.finish(&*log, end)?;
+    output::note(&format!("derived {rows} rows again from {end} records; the tables are generation {generation}"));
+    Ok(())
+}
+
+/// A fold from the beginning and the tables that it fills.
+struct Derivation {
+    fold: Calls,
+    state: BTreeMap<Vec<u8>, Option<Vec<u8>>>,
+    tables: GenerationWriter,
+    rows: u64,
+}
+
+impl Derivation {
+    fn new(lake: &Lake, config: &Config) -> Result<Self> {
+        let mut tables = lake.new_generation(BYTES_MAX)?;
+        tables.carry_over("inputs", 1)?;
+        Ok(Self { fold: Calls::new(config.calls.settings()), state: BTreeMap::new(), tables, rows: 0 })
+    }
+
+    fn take(&mut self, records: impl Iterator<Item = Record>) -> Result<()> {
+        let mut effects = Effects::default();
+        for record in records {
+            self.fold.apply(&record, &mut effects);
+        }
+        self.state.extend(self.fold.changes().into_iter().map(|change| (change.key, change.value)));
+        for output in effects.outputs {
+            let table = TOPICS.iter().find(|topic| topic.name == output.topic).and_then(|topic| topic.table);
+            if let Some(table) = table {
+                let read = ReadRecord { offset: self.rows, record: output.record };
+                self.tables.push(table, output.partition, read)?;
+                self.rows += 1;
+            }
+        }
+        Ok(())
+    }
+
+    fn log(&mut self, log: &dyn EventLog, from: Offset, end: Offset, bar: &ProgressBar) -> Result<()> {
+        let mut next = from;
+        while next < end {
+            let batch = log.read(EVENTS, 0, next, READ_BYTES)?;
+            if batch.next == next {
+                break;
+            }
+            next = batch.next;
+            self.take(batch.records.into_iter().map(|read| read.record))?;
+            bar.set_position(next);
+        }
+        Ok(())
+    }
+
+    /// Takes in the archive, window by window in the order of offsets; returns where the log goes on.
+    fn archive(&mut self, lake: &std::path::Path, end: Offset, bar: &ProgressBar) -> Result<Offset> {
+        let runtime = tokio::runtime::Builder::new_multi_thread()
+            .enable_all()
+            .build()
+            .map_err(|error| Failure::new(Exit::Failed, "cannot start reading the archive").because(&error))?;
+        let engine = Engine::new(EngineOptions::new(lake, None))?;
+        let mut next = 0;
+        while next < end {
+            let until = (next + ARCHIVE_OFFSETS).min(end);
+            let sql = format!(
+                "SELECT \"offset\", payload FROM inputs WHERE \"offset\" >= {next} AND \"offset\" < {until} ORDER BY \"offset\""
+            );
+            let rows = runtime.block_on(engine.query(&sql))?;
+            let payloads = archived(&rows)?;
+            self.take(payloads.into_iter().map(|payload| Record { payload: Some(payload), ..Record::default() }))?;
+            next = until;
+            bar.set_position(next);
+        }
+        Ok(end)
+    }
+
+    /// Replaces the committed state and swaps the tables in. The state comes first: with it alone, running again mends all.
+    fn finish(self, log: &dyn EventLog, end: Offset) -> Result<(u64, String)> {
+        let mut worker = log.worker(FOLD, EVENTS)?;
+        loop {
+            match worker.poll(0, Duration::ZERO)? {
+                Polled::Assigned { partition, state, .. } => {
+                    let gone = state.into_iter().map(|(key, _)| key).filter(|key| !self.state.contains_key(key));
+                    let mut changes: Vec<Change> = gone.map(|key| Change { key, value: None }).collect();
+                    changes.extend(self.state.into_iter().map(|(key, value)| Change { key, value }));
+                    worker.commit(partition, Commit { outputs: Vec::new(), changes, next: end })?;
+                    break;
+                }
+                Polled::Revoked { .. } => {}
+                Polled::Batch { .. } => {
+                    return Err(Failure::new(Exit::Failed, "the log assigned no partition of the events"));
+                }
+            }
+        }
+        let mut progress = Vec::new();
+        for topic in TOPICS.iter().filter(|topic| topic.name != EVENTS) {
+            progress.push((topic.name.to_owned(), 0, log.bounds(topic.name, 0)?.1));
+        }
+        Ok((self.rows, self.tables.finish(&progress)?))
+    }
+}
+
+/// The payloads of archived events, in order.
+fn archived(rows: &calltide_query_api::engine::QueryOutput) -> Result<Vec<Vec<u8>>> {
+    let text = calltide_query_api::format::write(rows, calltide_query_api::format::Format::Json)
+        .map_err(|error| Failure::new(Exit::Failed, "cannot read the archive").because(&error))?;
+    #[derive(serde::Deserialize)]
+    struct Archived {
+        payload: String,
+    }
+    let rows: Vec<Archived> = serde_json::from_slice(&text)
+        .map_err(|error| Failure::new(Exit::Failed, "cannot read the archive").because(&error))?;
+    Ok(rows.into_iter().map(|row| row.payload.into_bytes()).collect())
+}
+
+fn progress(end: Offset) -> ProgressBar {
+    let style = ProgressStyle::with_template("deriving {wide_bar} {pos}/{len} records, {per_sec}, {eta} left");
+    let bar = ProgressBar::new(end);
+    style.map_or(bar.clone(), |style| bar.with_style(style))
+}

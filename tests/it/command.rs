@@ -1,0 +1,12 @@
+//! The built program as people use it: what is on stdout and stderr, which exit code, what is in the data directory.
+//!
+//! `started` runs it; each other file is about one command or one promise.
+
+#![expect(clippy::unwrap_used, reason = "tests")]
+
+mod checks;
+mod failures;
+mod imports;
+mod questions;
+mod running;
+mod started;

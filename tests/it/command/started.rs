@@ -1,0 +1,179 @@
+//! Runs the built program in an environment of its own, and waits for what it says.
+
+use std::io::{BufRead as _, BufReader, Read as _};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Output, Stdio};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
+use std::time::{Duration, Instant};
+
+use rustix::process::{Pid, Signal, kill_process};
+use serde_json::Value;
+
+/// More than anything here can take on a busy machine.
+const PATIENCE: Duration = Duration::from_secs(120);
+
+/// A fresh data directory and a configuration file beside it; both go at the end.
+pub(super) struct Site {
+    dir: tempfile::TempDir,
+}
+
+impl Site {
+    pub(super) fn new() -> Self {
+        Self { dir: tempfile::tempdir().unwrap() }
+    }
+
+    pub(super) fn data(&self) -> PathBuf {
+        self.dir.path().join("data")
+    }
+
+    pub(super) fn configured(&self, text: &str) {
+        std::fs::write(self.dir.path().join("calltide.toml"), text).unwrap();
+    }
+
+    /// The program with these arguments, in the directory of the configuration, with nothing of our environment in it.
+    pub(super) fn command(&self, arguments: &[&str]) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_calltide"));
+        command.args(arguments).arg("--data").arg(self.data()).current_dir(self.dir.path());
+        for (name, _) in std::env::vars_os().filter(|(name, _)| name.to_string_lossy().starts_with("CALLTIDE_")) {
+            command.env_remove(name);
+        }
+        command
+    }
+
+    pub(super) fn run(&self, arguments: &[&str]) -> Output {
+        self.command(arguments).stdin(Stdio::null()).output().unwrap()
+    }
+
+    /// Runs it, expects success, and returns its stdout and stderr.
+    pub(super) fn done(&self, arguments: &[&str]) -> (String, String) {
+        let output = self.run(arguments);
+        let (data, told) = (text(&output.stdout), text(&output.stderr));
+        assert!(output.status.success(), "{arguments:?}: {told}");
+        (data, told)
+    }
+
+    /// Runs it, expects this exit code and nothing on stdout, and returns its stderr.
+    pub(super) fn refused(&self, code: i32, arguments: &[&str]) -> String {
+        let output = self.run(arguments);
+        let told = text(&output.stderr);
+        assert_eq!(output.status.code(), Some(code), "{arguments:?}: {told}");
+        assert_eq!(text(&output.stdout), "", "{arguments:?}");
+        told
+    }
+
+    /// The rows of a query.
+    pub(super) fn rows(&self, query: &str) -> Vec<Value> {
+        serde_json::from_str(&self.done(&["sql", query, "--format", "json"]).0).unwrap()
+    }
+
+    /// Every call with what became of it, in an order of its own.
+    pub(super) fn calls(&self) -> Vec<Value> {
+        self.rows("SELECT call_id, status, agent, talk_ms, wait_ms, settled, version FROM calls ORDER BY call_id")
+    }
+
+    /// Starts it and leaves it running.
+    pub(super) fn start(&self, arguments: &[&str]) -> Running {
+        let mut child = self.command(arguments).stdin(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
+        let (tell, told) = channel();
+        let stderr = child.stderr.take().unwrap();
+        std::thread::spawn(move || {
+            for line in BufReader::new(stderr).lines().map_while(Result::ok) {
+                if tell.send(line).is_err() {
+                    return;
+                }
+            }
+        });
+        Running { child, told, heard: Vec::new() }
+    }
+}
+
+/// A running program.
+pub(super) struct Running {
+    child: Child,
+    told: Receiver<String>,
+    heard: Vec<String>,
+}
+
+impl Running {
+    /// Waits until it tells of this, and returns the line.
+    pub(super) fn tells(&mut self, what: &str) -> String {
+        let until = Instant::now() + PATIENCE;
+        loop {
+            match self.told.recv_timeout(until.saturating_duration_since(Instant::now())) {
+                Ok(line) => {
+                    self.heard.push(line.clone());
+                    if line.contains(what) {
+                        return line;
+                    }
+                }
+                Err(RecvTimeoutError::Timeout | RecvTimeoutError::Disconnected) => {
+                    panic!("it never told of {what:?}, but of:\n{}", self.heard.join("\n"))
+                }
+            }
+        }
+    }
+
+    /// Asks it to end as a service manager does, and waits until it has ended well.
+    pub(super) fn stop(mut self) {
+        kill_process(Pid::from_raw(i32::try_from(self.child.id()).unwrap()).unwrap(), Signal::TERM).unwrap();
+        self.ends_with(0);
+    }
+
+    pub(super) fn ends_with(&mut self, code: i32) {
+        let until = Instant::now() + PATIENCE;
+        while Instant::now() < until {
+            if let Some(status) = self.child.try_wait().unwrap() {
+                self.heard.extend(self.told.iter());
+                assert_eq!(status.code(), Some(code), "{}", self.heard.join("\n"));
+                return;
+            }
+            std::thread::sleep(Duration::from_millis(10));
+        }
+        panic!("it did not end:\n{}", self.heard.join("\n"));
+    }
+
+    /// Ends it at once, as a power cut would.
+    pub(super) fn kill(mut self) {
+        self.child.kill().unwrap();
+        self.child.wait().unwrap();
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        // Already ended in a test that went well.
+        drop(self.child.kill());
+        drop(self.child.wait());
+    }
+}
+
+/// Waits until something is so.
+pub(super) fn until(what: &str, mut is_so: impl FnMut() -> bool) {
+    let deadline = Instant::now() + PATIENCE;
+    while !is_so() {
+        assert!(Instant::now() < deadline, "never: {what}");
+        std::thread::sleep(Duration::from_millis(50));
+    }
+}
+
+/// A file of a recorded PBX.
+pub(super) fn capture(pbx: &str, file: &str) -> String {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/captures").join(pbx);
+    folder.join(file).to_str().unwrap().to_owned()
+}
+
+/// A GET over HTTP; returns the head and the body.
+pub(super) fn get(url: &str, path: &str) -> (String, String) {
+    let address = url.strip_prefix("http://").unwrap();
+    let mut stream = std::net::TcpStream::connect(address).unwrap();
+    let request = format!("GET {path} HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n");
+    std::io::Write::write_all(&mut stream, request.as_bytes()).unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).unwrap();
+    let (head, body) = answer.split_once("\r\n\r\n").unwrap();
+    (head.to_owned(), body.to_owned())
+}
+
+pub(super) fn text(bytes: &[u8]) -> String {
+    String::from_utf8_lossy(bytes).into_owned()
+}
