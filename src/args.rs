@@ -21,14 +21,17 @@ pub(crate) struct Args {
     pub(crate) command: Command,
 }
 
+/// Above the options that every command has.
+const PLACES: &str = "Places";
+
 /// Where data and configuration are.
 #[derive(Debug, Clone, ClapArgs)]
 pub(crate) struct Places {
     /// The data directory [env: CALLTIDE_DATA] [default: calltide-data]
-    #[arg(long, global = true, value_name = "DIR")]
+    #[arg(long, global = true, value_name = "DIR", help_heading = PLACES)]
     pub(crate) data: Option<PathBuf>,
     /// The configuration file [default: calltide.toml, if it is there]
-    #[arg(long, global = true, value_name = "FILE", env = "CALLTIDE_CONFIG", hide_env_values = true)]
+    #[arg(long, global = true, value_name = "FILE", env = "CALLTIDE_CONFIG", hide_env_values = true, help_heading = PLACES)]
     pub(crate) config: Option<PathBuf>,
 }
 

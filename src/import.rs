@@ -3,6 +3,7 @@
 //! Opens the data directory itself or, where a running `up` has it open, asks that one to do it ([`crate::control`]): the
 //! person sees the same either way. What is read from the files is not known here.
 
+use std::collections::HashSet;
 use std::path::PathBuf;
 
 use calltide_eventlog::EventLog;
@@ -177,16 +178,21 @@ impl Derived {
             rejects: 0,
         };
         let of_this_pbx = format!("{}/", outcome.pbx).into_bytes();
+        let (mut new, mut changed) = (HashSet::new(), HashSet::new());
         each(log, "calltide.calls", self.calls, |record| {
-            // The second version only settles the first; a row that is taken back was counted as new.
-            match record.id.rsplit(':').next() {
-                _ if !record.key.starts_with(&of_this_pbx) => {}
-                _ if record.payload.is_none() => outcome.calls = outcome.calls.saturating_sub(1),
-                Some("1") => outcome.calls += 1,
-                Some("2") | None => {}
-                Some(_) => outcome.corrections += 1,
+            let is_first = record.id.ends_with(":1");
+            if !record.key.starts_with(&of_this_pbx) {
+                // Of a PBX that is collected from meanwhile.
+            } else if record.payload.is_none() {
+                new.remove(&record.key);
+            } else if is_first {
+                new.insert(record.key.clone());
+            } else if !new.contains(&record.key) {
+                changed.insert(record.key.clone());
             }
         })?;
+        outcome.calls = new.len() as u64;
+        outcome.corrections = changed.len() as u64;
         each(log, "calltide.rejects", self.rejects, |_| outcome.rejects += 1)?;
         Ok(outcome)
     }
@@ -223,7 +229,7 @@ impl std::fmt::Display for Outcome {
         writeln!(f, "  already there  {}", self.already_there)?;
         writeln!(f, "  unreadable     {}", self.unreadable)?;
         writeln!(f, "  new calls      {}", self.calls)?;
-        writeln!(f, "  corrections    {}", self.corrections)?;
+        writeln!(f, "  changed calls  {}", self.corrections)?;
         writeln!(f, "  rejects        {}", self.rejects)?;
         if self.rejects > 0 {
             writeln!(f, "why: calltide sql \"SELECT reason, count(*) FROM rejects GROUP BY reason\"")?;

@@ -1,13 +1,12 @@
 //! Decoding: AMI bytes to frames with their headers, and on to envelopes and to facts.
 
-use std::time::Instant;
-
 use calltide_ingest::decode::ami::{Framer, Item};
 use calltide_processor::vocabulary::{Reading, decode};
 use calltide_schemas::Micros;
 use calltide_schemas::envelope::{Envelope, Header, Source, Text};
 
 use super::repeat::Repeated;
+use super::stopwatch::Stopwatch;
 use super::{RECORDING, copies, line, step_secs};
 use crate::errors::Result;
 
@@ -24,7 +23,7 @@ pub(crate) fn measure(events: u64) -> Result<String> {
     let bytes: Vec<u8> =
         (0..copies(events).min(most)).flat_map(|nth| recording.copy(nth, i64::from(nth) * step)).collect();
 
-    let started = Instant::now();
+    let started = Stopwatch::start();
     let mut framer = Framer::default();
     let (mut frames, mut headers) = (0_usize, 0_usize);
     for part in bytes.chunks(READ_BYTES) {
@@ -36,9 +35,9 @@ pub(crate) fn measure(events: u64) -> Result<String> {
             }
         }
     }
-    let framing = started.elapsed().as_secs_f64();
+    let framing = started.secs();
 
-    let started = Instant::now();
+    let started = Stopwatch::start();
     let reading = Reading::default();
     let mut framer = Framer::default();
     let mut facts = 0;
@@ -54,7 +53,7 @@ pub(crate) fn measure(events: u64) -> Result<String> {
             facts += decode(&envelope, &reading).said.len();
         }
     }
-    let deciphering = started.elapsed().as_secs_f64();
+    let deciphering = started.secs();
     let mut text = line("decode: frames", frames, "events", bytes.len(), framing);
     text += &line("decode: to facts", frames, "events", bytes.len(), deciphering);
     text += &format!("{:<24} {headers} headers, {facts} facts\n", "");

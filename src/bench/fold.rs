@@ -1,7 +1,5 @@
 //! The calls fold alone: facts in, rows and changed state out, as the runtime would commit them.
 
-use std::time::Instant;
-
 use calltide_ingest::decode::ami::{Framer, Item};
 use calltide_processor::calls::{CallSettings, Calls};
 use calltide_processor::fold::{Effects, Fold as _};
@@ -10,6 +8,7 @@ use calltide_schemas::Micros;
 use calltide_schemas::envelope::{Envelope, Header, Source, Text};
 
 use super::repeat::Repeated;
+use super::stopwatch::Stopwatch;
 use super::{PBX, RECORDING, copies, line, step_secs};
 
 /// Copies decoded at once, so that decoding is outside of what is timed and memory stays small.
@@ -32,9 +31,9 @@ pub(crate) fn measure(events: u64) -> String {
         let heard: Vec<Heard> =
             (first..last).flat_map(|nth| heard(&recording.copy(nth, i64::from(nth) * step))).collect();
         facts += heard.iter().map(|(_, said)| said.len()).sum::<usize>();
-        let started = Instant::now();
+        let started = Stopwatch::start();
         let (published, written) = apply(&mut fold, heard);
-        secs += started.elapsed().as_secs_f64();
+        secs += started.secs();
         rows += published;
         state_bytes += written;
     }

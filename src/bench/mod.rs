@@ -1,6 +1,6 @@
 //! `calltide bench`: how fast this machine decodes, folds and imports, from the recorded captures repeated.
 //!
-//! Each figure is of one stage alone, on one thread; `import` is the whole command in a process of its own, whose peak memory
+//! Decoding and folding are timed in processor time of one thread; `import` is the whole command in a process of its own, whose peak memory
 //! is read from the system. Nothing is written outside a temporary directory.
 
 mod decode;
@@ -8,6 +8,7 @@ mod files;
 mod fold;
 mod import;
 mod repeat;
+mod stopwatch;
 
 use crate::args::{Bench, BenchStage};
 use crate::errors::Result;

@@ -116,7 +116,11 @@ fn spans(call: &Call) -> String {
 fn ended(call: &Call) -> Option<String> {
     let by = call.hangup_by.as_ref().map(|by| format!("by {by}"));
     let cause = call.hangup_cause.map(|cause| format!("cause {cause}"));
-    let transfers = (call.transfers > 0).then(|| format!("after {} transfers", call.transfers));
+    let transfers = match call.transfers {
+        0 => None,
+        1 => Some("after a transfer".to_owned()),
+        several => Some(format!("after {several} transfers")),
+    };
     let told: Vec<_> = [by, cause, transfers].into_iter().flatten().collect();
     (!told.is_empty()).then(|| told.join(", "))
 }

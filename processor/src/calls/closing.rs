@@ -10,8 +10,8 @@ use calltide_schemas::Micros;
 
 use super::rows::Versioned;
 use super::settings::CallSettings;
-use super::state::{Channel, Clock, Group, Key, State, Why};
-use super::telling::{Told, tell};
+use super::state::{Channel, Clock, Group, State, Why};
+use super::telling::{Scope, Told, tell};
 use crate::fold::Effects;
 use crate::vocabulary::Uid;
 
@@ -24,6 +24,9 @@ const TOPICS: [(&str, &str); 5] = [
     ("calltide.stories", "story"),
 ];
 
+/// `calls` and `attempts` come first among the topics.
+const CALL_TOPICS_LAST: u8 = 1;
+
 /// Sets a group's timer anew after anything about it changed.
 pub(super) fn schedule(state: &mut State, pbx: &str, id: &Uid, settings: &CallSettings) {
     let Some(of) = state.pbxs.get_mut(pbx) else { return };
@@ -35,14 +38,16 @@ pub(super) fn schedule(state: &mut State, pbx: &str, id: &Uid, settings: &CallSe
         (true, false, false) => (group.last + settings.settle_us, Why::Settle),
         (true, false, true) => (group.last + settings.correct_us, Why::Expire),
     };
-    if group.due == Some(due) {
+    // While a call goes on, its silence is only looked at when the timer that is set fires: each fact would move it.
+    let later = matches!((group.due, due), (Some((at, Why::Silence)), (to, Why::Silence)) if at <= to);
+    if group.due == Some(due) || later {
         return;
     }
     if let Some((at, _)) = group.due.replace(due) {
         of.timers.remove(&(at, id.clone()));
     }
     of.timers.insert((due.0, id.clone()));
-    state.touch(Key::Group(pbx.into(), id.clone()));
+    state.touch_group(pbx, id);
 }
 
 /// Does what is due by the PBX's clock, in the order of time and id.
@@ -60,11 +65,12 @@ pub(super) fn fire(state: &mut State, pbx: &str, settings: &CallSettings, out: &
                 group.settled = true;
                 publish(state, pbx, &id, settings, out);
             }
-            Why::Silence => {
+            Why::Silence if group.last + settings.silence_us <= now => {
                 group.cut = Some(group.last);
                 group.dirty = true;
                 out.note("closed_by_silence");
             }
+            Why::Silence => {}
             Why::Expire => {
                 // Long enough that a file imported days later is still recognised as old news.
                 let until = now + 7 * settings.correct_us;
@@ -121,13 +127,15 @@ fn publish(state: &mut State, pbx: &str, id: &Uid, settings: &CallSettings, out:
         .filter_map(|uid| of.channels.get_key_value(uid))
         .filter(|(_, channel)| !channel.facts.is_empty())
         .collect();
-    let told = tell(pbx, &channels, group.cut, group.settled, settings);
+    // What is settled unchanged differs in that word alone, which only the rows of calls have.
+    let scope = if group.dirty { Scope::Everything } else { Scope::Calls };
+    let told = tell(pbx, &channels, group.cut, group.settled, scope, settings);
     let mut press =
         Press { now: of.clock.now.max(group.last), known: &mut group.published, kept: BTreeSet::new(), out };
     press.told(&told);
-    press.withdraw_rest();
+    press.withdraw_rest(scope);
     group.dirty = false;
-    state.touch(Key::Group(pbx.into(), id.clone()));
+    state.touch_group(pbx, id);
 }
 
 /// Publishes rows whose content changed.
@@ -166,8 +174,9 @@ impl Press<'_> {
         self.known.insert(key, (version + 1, Some(digest)));
     }
 
-    fn withdraw_rest(&mut self) {
-        for (key, (version, digest)) in self.known.iter_mut() {
+    fn withdraw_rest(&mut self, scope: Scope) {
+        let told = |topic: u8| scope == Scope::Everything || topic <= CALL_TOPICS_LAST;
+        for (key, (version, digest)) in self.known.iter_mut().filter(|(key, _)| told(key.0)) {
             if digest.is_some() && !self.kept.contains(key) {
                 *version += 1;
                 *digest = None;

@@ -3,11 +3,9 @@
 //! Linkedid is only one hint among them. Conferences and waiting places join nobody: strangers meet there; nor does an agent's
 //! channel that stays up for a whole shift (AgentLogin). Which calls a group tells is decided elsewhere ([`super::roles`]).
 
-use calltide_schemas::Micros;
-
 use crate::vocabulary::{BridgeKind, Fact, Uid, What};
 
-use super::state::{Channel, Group, Key, Mark, State};
+use super::state::{Channel, Group, Mark, State};
 
 /// What a fact lets a group be found by.
 pub(super) fn mark(what: &What) -> Option<Mark> {
@@ -67,13 +65,14 @@ pub(super) fn take_in(state: &mut State, pbx: &str, uid: &Uid, fact: Fact, journ
     }
     let gone_now = !channel.gone && matches!(fact.what, What::Hungup { .. });
     channel.gone |= gone_now;
-    let stays_up = stays_up(channel);
-    state.touch(Key::Channel(pbx.into(), uid.clone()));
+    channel.stays_up |= matches!(&fact.what, What::App { name, .. } if &**name == "AgentLogin");
+    let stays_up = channel.stays_up;
+    state.touch_channel(pbx, uid);
     let mut relatives: Vec<Uid> = relatives(&fact.what).into_iter().flatten().cloned().collect();
     let Some(of) = state.pbxs.get_mut(pbx) else { return false };
     if !stays_up {
         relatives.extend(of.mark(uid, &fact.what));
-        relatives.retain(|other| !of.channels.get(other).is_some_and(self::stays_up));
+        relatives.retain(|other| !of.channels.get(other).is_some_and(|c| c.stays_up));
     } else {
         relatives.clear();
     }
@@ -91,7 +90,7 @@ pub(super) fn take_in(state: &mut State, pbx: &str, uid: &Uid, fact: Fact, journ
         }
     }
     let id = relatives.into_iter().fold(id, |id, other| unite(state, pbx, id, &other));
-    state.touch(Key::Group(pbx.into(), id));
+    state.touch_group(pbx, &id);
     true
 }
 
@@ -111,7 +110,7 @@ fn remember(facts: &mut Vec<Fact>, fact: &Fact) -> bool {
     );
     // The newest come last, and repeats come soon: look from the end.
     for known in facts.iter_mut().rev() {
-        if known.teller == fact.teller && known.what == fact.what && (lasting || known.at == fact.at) {
+        if (lasting || known.at == fact.at) && known.teller == fact.teller && known.what == fact.what {
             let earlier = fact.at < known.at;
             known.at = known.at.min(fact.at);
             return earlier;
@@ -121,35 +120,17 @@ fn remember(facts: &mut Vec<Fact>, fact: &Fact) -> bool {
     true
 }
 
-/// A channel that agents keep up for a shift: it is in many calls and belongs to none.
-fn stays_up(channel: &Channel) -> bool {
-    channel.facts.iter().any(|f| matches!(&f.what, What::App { name, .. } if &**name == "AgentLogin"))
-}
-
 /// The group of a channel; a channel not seen before gets one of its own.
 fn group_of(state: &mut State, pbx: &str, uid: &Uid) -> Uid {
     let of = state.pbxs.entry(pbx.into()).or_default();
     if let Some(channel) = of.channels.get(uid) {
         return channel.group.clone();
     }
-    of.channels.insert(uid.clone(), Channel { group: uid.clone(), facts: Vec::new(), gone: false });
-    of.groups.insert(
-        uid.clone(),
-        Group {
-            channels: [uid.clone()].into(),
-            open: 0,
-            journals: Default::default(),
-            last: Micros(i64::MIN),
-            cut: None,
-            dirty: true,
-            settled: false,
-            due: None,
-            published: Default::default(),
-        },
-    );
+    of.channels.insert(uid.clone(), Channel::new(uid.clone()));
+    of.groups.insert(uid.clone(), Group::new(uid.clone()));
     // A channel that was only named must be there after a restart, too, or its first fact would begin the group anew.
-    state.touch(Key::Channel(pbx.into(), uid.clone()));
-    state.touch(Key::Group(pbx.into(), uid.clone()));
+    state.touch_channel(pbx, uid);
+    state.touch_group(pbx, uid);
     uid.clone()
 }
 
@@ -184,9 +165,9 @@ fn unite(state: &mut State, pbx: &str, id: Uid, other: &Uid) -> Uid {
     kept.published.extend(dropped.published);
     kept.channels.extend(dropped.channels.iter().cloned());
     for uid in dropped.channels {
-        state.touch(Key::Channel(pbx.into(), uid));
+        state.touch_channel(pbx, &uid);
     }
-    state.touch(Key::Group(pbx.into(), drop));
-    state.touch(Key::Group(pbx.into(), keep.clone()));
+    state.touch_group(pbx, &drop);
+    state.touch_group(pbx, &keep);
     keep
 }

@@ -25,6 +25,11 @@ pub(super) struct Channel {
     pub(super) facts: Vec<Fact>,
     /// Its hang-up was told.
     pub(super) gone: bool,
+    /// It is an agent's who stays on the line for a whole shift (AgentLogin): in many calls, and of none.
+    pub(super) stays_up: bool,
+    /// It is among the entries to be written.
+    #[serde(skip)]
+    touched: bool,
 }
 
 /// Channels that belong together, and what was published of them.
@@ -49,6 +54,34 @@ pub(super) struct Group {
     pub(super) due: Option<(Micros, Why)>,
     /// What was published: by (topic, key) its version and a digest of its content, `None` if it was withdrawn.
     pub(super) published: BTreeMap<(u8, Box<str>), (i64, Option<u64>)>,
+    /// It is among the entries to be written.
+    #[serde(skip)]
+    touched: bool,
+}
+
+impl Channel {
+    /// A channel of which nothing is known yet.
+    pub(super) fn new(group: Uid) -> Self {
+        Self { group, facts: Vec::new(), gone: false, stays_up: false, touched: false }
+    }
+}
+
+impl Group {
+    /// The group of one channel of which nothing is known yet.
+    pub(super) fn new(channel: Uid) -> Self {
+        Self {
+            channels: [channel].into(),
+            open: 0,
+            journals: BTreeSet::new(),
+            last: Micros(i64::MIN),
+            cut: None,
+            dirty: true,
+            settled: false,
+            due: None,
+            published: BTreeMap::new(),
+            touched: false,
+        }
+    }
 }
 
 /// Why a timer was set.
@@ -193,6 +226,22 @@ impl State {
         self.changed.insert(key);
     }
 
+    /// Marks a channel as changed; most are within one commit already.
+    pub(super) fn touch_channel(&mut self, pbx: &str, uid: &Uid) {
+        let channel = self.pbxs.get_mut(pbx).and_then(|of| of.channels.get_mut(uid));
+        if channel.is_none_or(|channel| !std::mem::replace(&mut channel.touched, true)) {
+            self.changed.insert(Key::Channel(pbx.into(), uid.clone()));
+        }
+    }
+
+    /// Marks a group as changed.
+    pub(super) fn touch_group(&mut self, pbx: &str, id: &Uid) {
+        let group = self.pbxs.get_mut(pbx).and_then(|of| of.groups.get_mut(id));
+        if group.is_none_or(|group| !std::mem::replace(&mut group.touched, true)) {
+            self.changed.insert(Key::Group(pbx.into(), id.clone()));
+        }
+    }
+
     /// Keeps only the digests of a group's channels, until the given time.
     pub(super) fn expire(&mut self, pbx: &str, id: &Uid, until: Micros) {
         let Some(of) = self.pbxs.get_mut(pbx) else { return };
@@ -231,7 +280,26 @@ impl State {
     /// The entries that changed since the last call.
     pub(super) fn changes(&mut self) -> Vec<Change> {
         let changed = std::mem::take(&mut self.changed);
+        for key in &changed {
+            self.untouch(key);
+        }
         changed.into_iter().map(|key| Change { value: self.pack_entry(&key), key: key.bytes() }).collect()
+    }
+
+    fn untouch(&mut self, key: &Key) {
+        match key {
+            Key::Channel(pbx, uid) => {
+                if let Some(channel) = self.pbxs.get_mut(pbx).and_then(|of| of.channels.get_mut(uid)) {
+                    channel.touched = false;
+                }
+            }
+            Key::Group(pbx, id) => {
+                if let Some(group) = self.pbxs.get_mut(pbx).and_then(|of| of.groups.get_mut(id)) {
+                    group.touched = false;
+                }
+            }
+            Key::Journal(_) | Key::Clock(_) | Key::Expired(..) => {}
+        }
     }
 
     fn pack_entry(&self, key: &Key) -> Option<Vec<u8>> {

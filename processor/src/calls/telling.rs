@@ -32,12 +32,22 @@ pub(super) struct Told {
     pub(super) stories: Vec<StoryRow>,
 }
 
+/// How much is told.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Scope {
+    /// All rows.
+    Everything,
+    /// The rows of calls alone.
+    Calls,
+}
+
 /// Tells the calls of these channels, given in the order of their ids; what is still open ended at `cut`.
 pub(super) fn tell(
     pbx: &str,
     channels: &[(&Uid, &Channel)],
     cut: Option<Micros>,
     settled: bool,
+    scope: Scope,
     settings: &CallSettings,
 ) -> Told {
     let moments = merge(channels);
@@ -48,7 +58,7 @@ pub(super) fn tell(
     let mut told = Told::default();
     for cast in &casts {
         let scene = Scene { pbx, settled, settings, company: &company, cast, casts: &casts, moments: &moments };
-        scene.tell(&mut told);
+        scene.tell(scope, &mut told);
     }
     told
 }
@@ -82,7 +92,7 @@ impl<'a> Scene<'_, 'a, '_> {
         self.cast.members.iter().copied().filter(|i| !consulting(i)).collect()
     }
 
-    fn tell(&self, told: &mut Told) {
+    fn tell(&self, scope: Scope, told: &mut Told) {
         let talk = Talk::of(self.company, self.cast);
         let visits = visits(self.company.lives, &self.waiting(), self.moments);
         let legs = legs(self.company, self.cast, &talk, &visits, self.moments);
@@ -96,6 +106,10 @@ impl<'a> Scene<'_, 'a, '_> {
         };
         let verdict = known.verdict();
         let row = self.call_row(&known, &verdict);
+        if scope == Scope::Calls {
+            told.calls.push(row);
+            return;
+        }
         told.stories.push(StoryRow {
             pbx: self.pbx.to_owned(),
             call_id: row.call_id.clone(),
