@@ -27,6 +27,8 @@ pub(super) async fn keep_running(places: Places, listen: Option<String>, mut sto
         let began = Instant::now();
         match start(&places, listen.as_deref()) {
             Ok(mut child) => {
+                // Waiting for a child closes its stdin, if it still has it.
+                let _alive = child.stdin.take();
                 tokio::select! {
                     status = child.wait() => {
                         let status = status.as_ref().map_or_else(ToString::to_string, ExitStatus::to_string);
