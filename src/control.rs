@@ -133,7 +133,7 @@ fn serve(mut stream: UnixStream, site: &Site, config: &Config) {
             tell(&Reply::Done(outcome));
         }
         Err(failure) => {
-            tracing::warn!(failure = failure.to_string(), "import failed");
+            tracing::warn!(error = failure.error(), "import failed");
             tell(&Reply::Failed(failure));
         }
     }

@@ -100,6 +100,11 @@ impl Failure {
         self
     }
 
+    /// What went wrong, in one line.
+    pub(crate) fn error(&self) -> &str {
+        &self.error
+    }
+
     /// The same, for something of the file system at a place.
     pub(crate) fn io(what: &str, path: &Path, error: &std::io::Error) -> Self {
         let exit = if error.kind() == std::io::ErrorKind::NotFound { Exit::NotFound } else { Exit::Failed };

@@ -1,4 +1,6 @@
 //! `calltide log`: what is in the log, beside whoever writes it.
+//!
+//! Topics, journals, records as they are, and what is damaged. It must not know what records mean.
 
 use std::process::ExitCode;
 

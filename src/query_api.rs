@@ -8,7 +8,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use calltide_query_api::Engine;
-use calltide_query_api::http::{router, serve};
+use calltide_query_api::http::{ServeError, router, serve};
 use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
@@ -53,13 +53,20 @@ pub(crate) fn metrics() -> Result<PrometheusHandle> {
     installed.map_err(|e| Failure::new(Exit::Failed, "metrics cannot be kept").because(&e))
 }
 
-/// Listens there.
+/// Listens there, on a loopback address.
 pub(crate) async fn listen(address: &str) -> Result<TcpListener> {
-    TcpListener::bind(address).await.map_err(|e| {
+    let listener = TcpListener::bind(address).await.map_err(|e| {
         Failure::new(Exit::Failed, format!("cannot listen on {address}"))
             .because(&e)
             .hint("another program may use the port; give another address with --listen or [http] listen")
-    })
+    })?;
+    match listener.local_addr() {
+        Ok(bound) if !bound.ip().is_loopback() => {
+            Err(Failure::of(Exit::Usage, &ServeError::NotLoopback { address: bound })
+                .hint("listen on 127.0.0.1 and put a proxy with its own login before it"))
+        }
+        Ok(_) | Err(_) => Ok(listener),
+    }
 }
 
 /// Where a listener can be reached.
@@ -75,9 +82,7 @@ pub(crate) async fn serve_on(
     metrics: PrometheusHandle,
     stop: impl Future<Output = ()> + Send + 'static,
 ) -> Result<()> {
-    serve(listener, router(engine, Some(metrics)), stop).await.map_err(|e| {
-        Failure::of(Exit::Failed, &e).hint("listen on 127.0.0.1 and put a proxy with its own login before it")
-    })
+    serve(listener, router(engine, Some(metrics)), stop).await.map_err(|e| Failure::of(Exit::Failed, &e))
 }
 
 /// Returns when the process is told to end, by Ctrl-C or by a service manager.

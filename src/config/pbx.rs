@@ -1,4 +1,6 @@
 //! One PBX that is collected from: `[[pbx]]`.
+//!
+//! Checks what can be seen without connecting and gives the collector its settings; must not connect itself.
 
 use std::path::{Path, PathBuf};
 

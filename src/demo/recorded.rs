@@ -1,4 +1,6 @@
 //! Plays the recordings and collects them, until every call in them is told and settled.
+//!
+//! It knows only what a PBX and a collector know: events and heartbeats. What became of the calls is read by [`super`].
 
 use std::sync::Arc;
 use std::time::Duration;

@@ -33,7 +33,7 @@ pub(crate) fn run(places: &Places, asked: &Up) -> Result<()> {
     let control = match Control::open(&data, &site, Arc::clone(&config)) {
         Ok(control) => Some(control),
         Err(failure) => {
-            tracing::warn!("imports are not possible while this runs: {failure}");
+            tracing::warn!(error = failure.error(), "imports are not possible while this runs");
             None
         }
     };

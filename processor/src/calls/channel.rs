@@ -155,14 +155,10 @@ impl<'a> Life<'a> {
         self.end = self.end.max(at);
         match &moment.what {
             What::Created { name, birth, context, exten, linkedid, caller } => {
-                self.name = name;
-                self.linkedid = linkedid;
-                self.birth = *birth;
-                self.created = at;
-                self.created_told = true;
+                (self.created, self.created_told, self.birth) = (at, true, *birth);
+                (self.name, self.linkedid, self.caller) = (name, linkedid, caller.as_deref());
                 self.context = context.as_deref().unwrap_or("");
                 self.exten = exten.as_deref().unwrap_or("");
-                self.caller = caller.as_deref();
             }
             What::Dialled { by } => self.dialled_by = self.dialled_by.or(Some(*by)),
             What::DialBegan { caller, dialled } => self.dials.push((at, caller.as_ref(), dialled)),
@@ -172,18 +168,9 @@ impl<'a> Life<'a> {
             What::Entered { bridge, kind } => {
                 self.stays.push(Stay { bridge, kind: *kind, from: at, to: Micros(i64::MAX) });
             }
-            What::Left { bridge } => {
-                let stay = self.stays.iter_mut().find(|s| s.bridge == &**bridge && s.to.0 == i64::MAX);
-                if let Some(stay) = stay {
-                    stay.to = at.max(stay.from);
-                }
-            }
+            What::Left { bridge } => self.leave(bridge, at),
             What::Held => self.holds.push((at, None)),
-            What::Unheld => {
-                if let Some(hold) = self.holds.last_mut().filter(|h| h.1.is_none()) {
-                    hold.1 = Some(at);
-                }
-            }
+            What::Unheld => self.holds.iter_mut().last().into_iter().for_each(|hold| hold.1 = hold.1.or(Some(at))),
             What::HangupAsked { .. } => self.asked = self.asked.or(Some(at)),
             What::SoftHangup { .. } => self.softly = self.softly.or(Some(at)),
             What::Hungup { cause, by, dial_status } => {
@@ -200,11 +187,7 @@ impl<'a> Life<'a> {
                 self.transfers.push(Transfer { at, kind: *kind, by: by.as_ref() });
             }
             What::Parked => self.parked.push((at, None)),
-            What::Unparked { .. } => {
-                if let Some(stay) = self.parked.last_mut() {
-                    stay.1 = Some(at);
-                }
-            }
+            What::Unparked { .. } => self.parked.iter_mut().last().into_iter().for_each(|stay| stay.1 = Some(at)),
             What::PickedUp { by } => self.picked_up_by = Some(by),
             What::Machine => self.machine = true,
             What::Forbidden => self.forbidden = true,
@@ -222,6 +205,12 @@ impl<'a> Life<'a> {
         // Whole seconds of a queue's log come before what happened within them: the creation itself counts.
         if !self.created_told {
             self.created = self.created.min(at);
+        }
+    }
+
+    fn leave(&mut self, bridge: &str, at: Micros) {
+        if let Some(stay) = self.stays.iter_mut().find(|s| s.bridge == bridge && s.to.0 == i64::MAX) {
+            stay.to = at.max(stay.from);
         }
     }
 

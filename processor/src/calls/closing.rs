@@ -3,14 +3,14 @@
 //! Each group has one timer, derived from its state. What was published is remembered by a digest of its content, so that
 //! nothing is published twice and a part that turns out to belong elsewhere is withdrawn.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::hash::{Hash, Hasher};
 
 use calltide_schemas::Micros;
 
 use super::rows::Versioned;
 use super::settings::CallSettings;
-use super::state::{Channel, Clock, Group, State, Why};
+use super::state::{Channel, Clock, Cut, Group, Published, State, Why};
 use super::telling::{Scope, Told, tell};
 use crate::fold::Effects;
 use crate::vocabulary::Uid;
@@ -66,7 +66,7 @@ pub(super) fn fire(state: &mut State, pbx: &str, settings: &CallSettings, out: &
                 publish(state, pbx, &id, settings, out);
             }
             Why::Silence if group.last + settings.silence_us <= now => {
-                group.cut = Some(group.last);
+                group.cut = Some(Cut::LastSeen);
                 group.dirty = true;
                 out.note("closed_by_silence");
             }
@@ -83,9 +83,8 @@ pub(super) fn fire(state: &mut State, pbx: &str, settings: &CallSettings, out: &
 }
 
 /// When what is open in the group ended, if that is known without its hang-ups: with the PBX, or with its source.
-fn cut(group: &Group, clock: &Clock) -> Option<Micros> {
-    let died = (group.open > 0 && group.last < clock.booted).then(|| group.last.max(clock.died));
-    group.cut.or(died)
+fn cut(group: &Group, clock: &Clock) -> Option<Cut> {
+    group.cut.or_else(|| clock.cut(group.last).filter(|_| group.open > 0))
 }
 
 /// Publishes and settles at once what only these journals told of: nothing more can come from them.
@@ -106,9 +105,10 @@ pub(super) fn close_imported(
     });
     let unfinished: BTreeSet<Uid> = unfinished.cloned().collect();
     for id in unfinished {
-        let Some(group) = state.pbxs.get_mut(pbx).and_then(|of| of.groups.get_mut(&id)) else { continue };
+        let Some(of) = state.pbxs.get_mut(pbx) else { return };
+        let Some(group) = of.groups.get_mut(&id) else { continue };
         if group.open > 0 {
-            group.cut = group.cut.or(Some(group.last));
+            group.cut = cut(group, &of.clock).or(Some(Cut::LastSeen));
         }
         group.settled = true;
         publish(state, pbx, &id, settings, out);
@@ -120,7 +120,10 @@ pub(super) fn close_imported(
 fn publish(state: &mut State, pbx: &str, id: &Uid, settings: &CallSettings, out: &mut Effects) {
     let Some(of) = state.pbxs.get_mut(pbx) else { return };
     let Some(group) = of.groups.get_mut(id) else { return };
-    group.cut = cut(group, &of.clock);
+    let cut = cut(group, &of.clock);
+    if group.settled {
+        group.cut = cut;
+    }
     let channels: Vec<(&Uid, &Channel)> = group
         .channels
         .iter()
@@ -129,7 +132,7 @@ fn publish(state: &mut State, pbx: &str, id: &Uid, settings: &CallSettings, out:
         .collect();
     // What is settled unchanged differs in that word alone, which only the rows of calls have.
     let scope = if group.dirty { Scope::Everything } else { Scope::Calls };
-    let told = tell(pbx, &channels, group.cut, group.settled, scope, settings);
+    let told = tell(pbx, &channels, cut, group.settled, scope, settings);
     let mut press =
         Press { now: of.clock.now.max(group.last), known: &mut group.published, kept: BTreeSet::new(), out };
     press.told(&told);
@@ -141,7 +144,7 @@ fn publish(state: &mut State, pbx: &str, id: &Uid, settings: &CallSettings, out:
 /// Publishes rows whose content changed.
 struct Press<'a> {
     now: Micros,
-    known: &'a mut BTreeMap<(u8, Box<str>), (i64, Option<u64>)>,
+    known: &'a mut Published,
     kept: BTreeSet<(u8, Box<str>)>,
     out: &'a mut Effects,
 }

@@ -138,23 +138,30 @@ impl Calls {
 
     /// The PBX started at that time: what was up before is gone.
     fn booted(&mut self, pbx: &str, at: Micros) {
-        let of = self.state.pbxs.entry(pbx.into()).or_default();
-        if at <= of.clock.booted {
-            return;
+        if self.state.pbxs.entry(pbx.into()).or_default().clock.booted(at) {
+            self.close_dead(pbx);
         }
-        of.clock.booted = at;
-        of.clock.died = of.clock.now.min(at);
-        let open: Vec<Uid> = of.open.iter().cloned().collect();
         self.state.touch(Key::Clock(pbx.into()));
+    }
+
+    /// What was open before a start of the PBX is to be told (again).
+    fn close_dead(&mut self, pbx: &str) {
+        let Some(of) = self.state.pbxs.get_mut(pbx) else { return };
+        let open: Vec<Uid> = of.open.iter().cloned().collect();
         for id in open {
-            closing::schedule(&mut self.state, pbx, &id, &self.settings);
+            let Some(of) = self.state.pbxs.get_mut(pbx) else { return };
+            if let Some(group) = of.groups.get_mut(&id).filter(|group| of.clock.cut(group.last).is_some()) {
+                group.dirty = true;
+                closing::schedule(&mut self.state, pbx, &id, &self.settings);
+            }
         }
     }
 
     /// The PBX's clock reached `at`: does what is due by then.
     pub fn heartbeat(&mut self, pbx: &str, at: Micros, out: &mut Effects) {
-        let clock = &mut self.state.pbxs.entry(pbx.into()).or_default().clock;
-        clock.now = clock.now.max(at);
+        if self.state.pbxs.entry(pbx.into()).or_default().clock.beat(at) {
+            self.close_dead(pbx);
+        }
         self.state.touch(Key::Clock(pbx.into()));
         originate::settle(&mut self.state, pbx, &self.settings);
         closing::fire(&mut self.state, pbx, &self.settings, out);

@@ -4,7 +4,8 @@
 //! published ([`super::telling`]), so that neither the order of arrival nor the source decides what comes out.
 //! Every entry is small and keyed; what changed is written with the commit and is all that a restart reads.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::ops::Bound;
 
 use calltide_eventlog::Change;
 use calltide_schemas::Micros;
@@ -32,6 +33,9 @@ pub(super) struct Channel {
     touched: bool,
 }
 
+/// By (topic, key) of a published row its version and a digest of its content, `None` if it was withdrawn.
+pub(super) type Published = BTreeMap<(u8, Box<str>), (i64, Option<u64>)>;
+
 /// Channels that belong together, and what was published of them.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(super) struct Group {
@@ -43,17 +47,16 @@ pub(super) struct Group {
     pub(super) journals: BTreeSet<Box<str>>,
     /// The time of the latest fact.
     pub(super) last: Micros,
-    /// Nothing more can come (the PBX died, was silent, or an import ended): what is open ended at this moment, the last at
-    /// which it is known to have been alive.
-    pub(super) cut: Option<Micros>,
+    /// Nothing more can come: what is open has ended.
+    pub(super) cut: Option<Cut>,
     /// Something was told since it was last published.
     pub(super) dirty: bool,
     /// Late records had their time.
     pub(super) settled: bool,
     /// When something must be done with it next.
     pub(super) due: Option<(Micros, Why)>,
-    /// What was published: by (topic, key) its version and a digest of its content, `None` if it was withdrawn.
-    pub(super) published: BTreeMap<(u8, Box<str>), (i64, Option<u64>)>,
+    /// What was published.
+    pub(super) published: Published,
     /// It is among the entries to be written.
     #[serde(skip)]
     touched: bool,
@@ -82,6 +85,15 @@ impl Group {
             touched: false,
         }
     }
+}
+
+/// When what was open ended, where no hang-up tells it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub(super) enum Cut {
+    /// When it was last heard of: its source ended, or was silent for too long.
+    LastSeen,
+    /// With the PBX, whose last sign of life was then.
+    Died(Micros),
 }
 
 /// Why a timer was set.
@@ -120,12 +132,54 @@ pub(super) struct Pbx {
 pub(super) struct Clock {
     /// The latest heartbeat.
     pub(super) now: Micros,
-    /// The server's latest start.
-    pub(super) booted: Micros,
-    /// The last heartbeat before that start.
-    pub(super) died: Micros,
+    /// The latest heartbeats, oldest first: a start may be told after heartbeats that came with it.
+    beats: VecDeque<Micros>,
+    /// The server's starts, each with the last heartbeat before it.
+    boots: BTreeMap<Micros, Micros>,
     /// OriginateResponses that named no channel and wait for theirs.
     pub(super) responses: BTreeSet<OriginateResponse>,
+}
+
+/// Heartbeats that are remembered: more than `settle` holds, at one a second.
+const BEATS: usize = 32;
+/// Starts that are remembered: calls are settled long before there are so many.
+const BOOTS: usize = 8;
+/// A start is told by every connection and log, to the second.
+const SAME_BOOT_US: u64 = 2_000_000;
+
+impl Clock {
+    /// The server was alive at `at`; `true` if that changes when it died.
+    pub(super) fn beat(&mut self, at: Micros) -> bool {
+        self.now = self.now.max(at);
+        self.beats.push_back(at);
+        if self.beats.len() > BEATS {
+            self.beats.pop_front();
+        }
+        let next_boot = self.boots.range_mut((Bound::Excluded(at), Bound::Unbounded)).next();
+        next_boot.is_some_and(|(_, died)| {
+            let later = at > *died;
+            *died = (*died).max(at);
+            later
+        })
+    }
+
+    /// The server started at `at`; `false` if that is known.
+    pub(super) fn booted(&mut self, at: Micros) -> bool {
+        if self.boots.keys().any(|known| known.0.abs_diff(at.0) <= SAME_BOOT_US) {
+            return false;
+        }
+        let died = self.beats.iter().copied().filter(|beat| *beat < at).max();
+        self.boots.insert(at, died.unwrap_or(Micros(i64::MIN)));
+        if self.boots.len() > BOOTS {
+            self.boots.pop_first();
+        }
+        true
+    }
+
+    /// How a group that was last heard of then was ended by the server's next start, if there was one.
+    pub(super) fn cut(&self, last: Micros) -> Option<Cut> {
+        self.boots.range((Bound::Excluded(last), Bound::Unbounded)).next().map(|(_, died)| Cut::Died(*died))
+    }
 }
 
 /// Something that several channels have in common.
@@ -371,17 +425,17 @@ impl Pbx {
         for uid in group.channels {
             let Some(channel) = self.channels.remove(&uid) else { continue };
             for fact in &channel.facts {
-                if let Some(mark) = super::gather::mark(&fact.what) {
-                    if self.known_by.get(&mark) == Some(&uid) {
-                        self.known_by.remove(&mark);
-                    }
+                if let Some(mark) = super::gather::mark(&fact.what)
+                    && self.known_by.get(&mark) == Some(&uid)
+                {
+                    self.known_by.remove(&mark);
                 }
-                if let What::DialBegan { caller: None, dialled } = &fact.what {
-                    if let Some(uids) = self.originated.get_mut(dialled) {
-                        uids.remove(&uid);
-                        if uids.is_empty() {
-                            self.originated.remove(dialled);
-                        }
+                if let What::DialBegan { caller: None, dialled } = &fact.what
+                    && let Some(uids) = self.originated.get_mut(dialled)
+                {
+                    uids.remove(&uid);
+                    if uids.is_empty() {
+                        self.originated.remove(dialled);
                     }
                 }
             }

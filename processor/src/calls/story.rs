@@ -52,24 +52,19 @@ fn name<'a>(lives: &'a [Life<'_>], uid: Option<&'a crate::vocabulary::Uid>) -> &
 fn sentence(moment: &Moment<'_>, lives: &[Life<'_>]) -> Option<String> {
     let cause = |cause: &Option<u16>| cause.map(|c| format!(" (cause {c})")).unwrap_or_default();
     Some(match &moment.what {
-        What::Created { context, exten, caller, .. } => format!(
-            "appeared in {}, extension {}{}",
-            context.as_deref().unwrap_or("no context"),
-            exten.as_deref().unwrap_or("none"),
-            caller.as_ref().map(|c| format!(", caller {c}")).unwrap_or_default()
-        ),
+        What::Created { context, exten, caller, .. } => {
+            let (context, exten) = (context.as_deref().unwrap_or("no context"), exten.as_deref().unwrap_or("none"));
+            let caller = caller.as_ref().map(|c| format!(", caller {c}")).unwrap_or_default();
+            format!("appeared in {context}, extension {exten}{caller}")
+        }
         What::Seen { .. } | What::PairedWith { .. } | What::QueueLeft { .. } => return None,
-        What::Dialled { by } => match by {
-            Dialler::Dialplan => "was dialled by the dialplan".to_owned(),
-            Dialler::Originate => "was dialled by an Originate".to_owned(),
-            Dialler::Queue => "was dialled by a queue".to_owned(),
-        },
+        What::Dialled { by: Dialler::Dialplan } => "was dialled by the dialplan".to_owned(),
+        What::Dialled { by: Dialler::Originate } => "was dialled by an Originate".to_owned(),
+        What::Dialled { by: Dialler::Queue } => "was dialled by a queue".to_owned(),
         What::Ringing => "rings".to_owned(),
         What::Up => "is up".to_owned(),
-        What::DialBegan { caller: Some(caller), dialled } => {
-            format!("{} dials {dialled}", name(lives, Some(caller)))
-        }
         What::DialBegan { caller: None, dialled } => format!("an Originate dials {dialled}"),
+        What::DialBegan { caller, dialled } => format!("{} dials {dialled}", name(lives, caller.as_ref())),
         What::DialEnded { status, .. } => format!("the dial ended: {}", status.name()),
         What::Entered { bridge, .. } => format!("entered bridge {bridge}"),
         What::Left { bridge } => format!("left bridge {bridge}"),

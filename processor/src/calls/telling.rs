@@ -17,7 +17,7 @@ use super::queueing::{Outcome, Visit, visits};
 use super::roles::{Cast, Company, Direction, dialled_number};
 use super::rows::{CallRow, LegRow, StoryRow, VisitRow};
 use super::settings::CallSettings;
-use super::state::Channel;
+use super::state::{Channel, Cut};
 use super::story::story;
 use super::talking::Talk;
 use super::timeline::{Moment, merge};
@@ -41,18 +41,23 @@ pub(super) enum Scope {
     Calls,
 }
 
-/// Tells the calls of these channels, given in the order of their ids; what is still open ended at `cut`.
+/// Tells the calls of these channels, given in the order of their ids; what is still open ended as `cut` says.
 pub(super) fn tell(
     pbx: &str,
     channels: &[(&Uid, &Channel)],
-    cut: Option<Micros>,
+    cut: Option<Cut>,
     settled: bool,
     scope: Scope,
     settings: &CallSettings,
 ) -> Told {
     let moments = merge(channels);
     let uids: Vec<&Uid> = channels.iter().map(|c| c.0).collect();
-    let lives = lives(&uids, &moments, cut);
+    let last_seen = moments.iter().filter(|m| !matches!(m.what, What::Seen { .. })).map(|m| m.at).max();
+    let ended = cut.and_then(|cut| match cut {
+        Cut::LastSeen => last_seen,
+        Cut::Died(at) => last_seen.max(Some(at)),
+    });
+    let lives = lives(&uids, &moments, ended);
     let company = Company::new(&lives, &moments, settings);
     let casts = company.calls();
     let mut told = Told::default();

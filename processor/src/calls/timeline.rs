@@ -116,10 +116,10 @@ fn combine(known: &mut What, told: &What, teller: Teller) {
             or(dial_status, d);
         }
         // AMI calls every exit an abandon; the queue's own log says which it was.
-        (What::QueueExited { how, .. }, What::QueueExited { how: h, .. }) => {
-            if *how == QueueExit::Abandon || teller == Teller::QueueLog {
-                *how = *h;
-            }
+        (What::QueueExited { how, .. }, What::QueueExited { how: h, .. })
+            if *how == QueueExit::Abandon || teller == Teller::QueueLog =>
+        {
+            *how = *h;
         }
         (What::Connected { leg, .. }, What::Connected { leg: l, .. })
         | (What::RangOut { leg, .. }, What::RangOut { leg: l, .. }) => or(leg, l),

@@ -42,6 +42,19 @@ fn the_pbx_restarts() {
 }
 
 #[test]
+fn a_talk_lasts_until_the_pbx_died() {
+    // Only the bridge knew of the talk; the timeline's heartbeats end ten seconds after what happened last.
+    check_with_ami(
+        "12:00:00 call from 79161000001 to direct on trunk as C
+         12:00:00 C dials PJSIP/101 as A
+         12:00:04 A answers
+         12:10:00 PBX restarts",
+        "calls status agent end_estimated talk_ms
+               answered PJSIP/101 true 10",
+    );
+}
+
+#[test]
 fn a_mere_reconnection_ends_no_call() {
     check_with_ami(
         &format!(
