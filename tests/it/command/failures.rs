@@ -35,6 +35,14 @@ fn a_wrong_command_line_ends_with_2() {
 }
 
 #[test]
+fn an_address_that_others_can_reach_is_refused() {
+    let site = Site::new();
+    site.done(&["import", "--pbx", "b", "--queue-log", &capture("asterisk-16.28", "queue_log")]);
+    let told = site.refused(2, &["query-api", "--listen", "0.0.0.0:0"]);
+    assert!(told.contains("only loopback addresses are served") && told.contains("hint:"), "{told}");
+}
+
+#[test]
 fn a_missing_file_ends_with_4() {
     let site = Site::new();
     let told = site.refused(4, &["import", "--pbx", "a", "--ami", "not-there.raw"]);
