@@ -101,7 +101,7 @@ fn drawn(rows: &[Row], query: &OutcomesQuery, columns: &[Column]) -> String {
     table.load_preset(presets::NOTHING);
     table.set_style(TableComponent::HeaderLines, '─').set_style(TableComponent::MiddleHeaderIntersections, '─');
     let right = |text: String| Cell::new(text).set_alignment(CellAlignment::Right);
-    let titles = groups.iter().map(|name| Cell::new(name)).chain(columns.iter().map(|c| right(c.title.clone())));
+    let titles = groups.iter().map(Cell::new).chain(columns.iter().map(|c| right(c.title.clone())));
     table.set_header(titles.collect::<Vec<_>>());
     for row in rows {
         let labels = groups.iter().enumerate().map(|(place, name)| Cell::new(label(row, name, place)));
