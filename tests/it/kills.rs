@@ -79,7 +79,8 @@ fn an_import_killed_again_and_again_gives_the_rows_of_one_that_was_not() {
             assert!(sql(&query, &clean) == sql(&query, &killed), "seed {seed}: {table} differs in piece {piece}");
         }
     }
-    let archived = "SELECT count(*) AS rows, count(DISTINCT id) AS ids, count(DISTINCT \"offset\") AS offsets FROM inputs";
+    let archived =
+        "SELECT count(*) AS rows, count(DISTINCT id) AS ids, count(DISTINCT \"offset\") AS offsets FROM inputs";
     assert_eq!(sql(archived, &clean), sql(archived, &killed), "seed {seed}: the archive");
     let calls = sql("SELECT count(*) AS calls FROM calls", &killed);
     eprintln!("{done} kills, the same rows: {calls}");

@@ -1,4 +1,6 @@
 //! One channel's life, read off the timeline: born, dialled, rang, up, in which bridges, held, gone, and why.
+//!
+//! Knows one channel only: who it is to whom is for [`super::roles`] and [`super::talking`].
 
 use calltide_schemas::{Micros, status::DialStatus};
 

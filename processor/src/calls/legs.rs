@@ -1,4 +1,6 @@
 //! Legs: each agent's or device's part in a call. Offered, answered or not and why, how long it talked.
+//!
+//! A leg's own cause says more than its dial's end; what only the queue knows of is a leg, too.
 
 use std::collections::BTreeMap;
 

@@ -1,4 +1,6 @@
 //! What became of a call: gathers the evidence that `schemas::status` judges, and who handled and who ended it.
+//!
+//! No status is decided here: the one function that does is in the contract.
 
 use calltide_schemas::Micros;
 use calltide_schemas::status::{self, Inbound, Outbound, Rang, Status, Verdict};

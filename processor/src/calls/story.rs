@@ -1,4 +1,6 @@
 //! The story of a call: one sentence per moment, and a mark on the one that decided its status.
+//!
+//! It only tells: nothing is decided here, and no row depends on its words.
 
 use calltide_schemas::Micros;
 use calltide_schemas::status::Verdict;

@@ -1,4 +1,6 @@
 //! Who talked with the customer and when: through bridges and Local pairs; what of it was hold.
+//!
+//! Spans of time and nothing else: who is an agent, and what is reported of it, is not for here.
 
 use std::collections::BTreeMap;
 
