@@ -28,7 +28,7 @@ pub(crate) const FOLD: &str = "calls";
 const LOOK_EVERY: Duration = Duration::from_millis(50);
 /// How long the fold waits for space on a full disk before it tries again.
 const DISK_FULL_WAIT: Duration = Duration::from_secs(1);
-/// Raw events leave the log after a week; the table `inputs` keeps them.
+/// How long raw events are meant to stay in the log beside the table `inputs`, which keeps them. Nothing trims the log yet.
 const EVENTS_KEPT: Duration = Duration::from_secs(7 * 24 * 60 * 60);
 
 /// See the module.

@@ -42,6 +42,8 @@ pub(super) struct Journal {
     batch: Vec<Record>,
     offset: u64,
     pbx_clock: PbxClock,
+    /// The time given to the last event that had none.
+    untimed_last: Micros,
     stop: watch::Receiver<bool>,
     status: watch::Sender<AmiStatus>,
     meters: Meters,
@@ -90,6 +92,7 @@ impl Journal {
             batch: Vec::with_capacity(BATCH_RECORDS),
             offset: 0,
             pbx_clock,
+            untimed_last: Micros(i64::MIN),
             stop,
             status,
             meters: Meters {
@@ -149,7 +152,11 @@ impl Journal {
     }
 
     fn event(&mut self, frame: &Frame<'_>, seen: Micros) {
-        let at = frame.header("Timestamp").and_then(epoch).unwrap_or_else(|| self.pbx_clock.reads(seen));
+        let at = frame.header("Timestamp").and_then(epoch).unwrap_or_else(|| {
+            // Events of one read were seen at once; without times of their own, their order must still be told.
+            self.untimed_last = self.pbx_clock.reads(seen).max(self.untimed_last + 1);
+            self.untimed_last
+        });
         let stamp = self.stamp(at, seen);
         self.batch.push(self.encoder.ami(frame, stamp));
         self.meters.events.increment(1);

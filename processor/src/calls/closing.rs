@@ -32,11 +32,12 @@ pub(super) fn schedule(state: &mut State, pbx: &str, id: &Uid, settings: &CallSe
     let Some(of) = state.pbxs.get_mut(pbx) else { return };
     let Some(group) = of.groups.get_mut(id) else { return };
     let over = group.open == 0 || cut(group, &of.clock).is_some();
+    let since = group.last.max(group.heard);
     let due = match (over, group.dirty, group.settled) {
-        (false, _, _) => (group.last + settings.silence_us, Why::Silence),
+        (false, _, _) => (since + settings.silence_us, Why::Silence),
         (true, true, _) => (group.last, Why::Tell),
-        (true, false, false) => (group.last + settings.settle_us, Why::Settle),
-        (true, false, true) => (group.last + settings.correct_us, Why::Expire),
+        (true, false, false) => (since + settings.settle_us, Why::Settle),
+        (true, false, true) => (since + settings.correct_us, Why::Expire),
     };
     // While a call goes on, its silence is only looked at when the timer that is set fires: each fact would move it.
     let later = matches!((group.due, due), (Some((at, Why::Silence)), (to, Why::Silence)) if at <= to);
@@ -65,7 +66,7 @@ pub(super) fn fire(state: &mut State, pbx: &str, settings: &CallSettings, out: &
                 group.settled = true;
                 publish(state, pbx, &id, settings, out);
             }
-            Why::Silence if group.last + settings.silence_us <= now => {
+            Why::Silence if group.last.max(group.heard) + settings.silence_us <= now => {
                 group.cut = Some(Cut::LastSeen);
                 group.dirty = true;
                 out.note("closed_by_silence");

@@ -60,6 +60,9 @@ pub(super) fn take_in(state: &mut State, pbx: &str, uid: &Uid, fact: Fact, journ
     let Some(channel) = of.channels.get_mut(uid) else { return false };
     // A channel that was only named by another one counts as open from its own first fact on.
     let appeared = channel.facts.is_empty();
+    if channel.facts.len() >= FACTS_MAX && !is_essential(&fact.what) {
+        return false;
+    }
     if !remember(&mut channel.facts, &fact) {
         return false;
     }
@@ -84,6 +87,7 @@ pub(super) fn take_in(state: &mut State, pbx: &str, uid: &Uid, fact: Fact, journ
             of.open.insert(id.clone());
         }
         group.last = group.last.max(fact.at);
+        group.heard = group.heard.max(of.clock.now);
         group.dirty = true;
         if !journal.is_empty() && !group.journals.contains(journal) {
             group.journals.insert(journal.into());
@@ -92,6 +96,24 @@ pub(super) fn take_in(state: &mut State, pbx: &str, uid: &Uid, fact: Fact, journ
     let id = relatives.into_iter().fold(id, |id, other| unite(state, pbx, id, &other));
     state.touch_group(pbx, &id);
     true
+}
+
+/// A channel in a dialplan's endless loop must not take all memory and time: so many facts are far more than any call has.
+const FACTS_MAX: usize = 2_000;
+
+/// What decides who talked with whom and how it ended; the rest only colours the story.
+fn is_essential(what: &What) -> bool {
+    matches!(
+        what,
+        What::Up
+            | What::Left { .. }
+            | What::Hungup { .. }
+            | What::HangupAsked { .. }
+            | What::Connected { .. }
+            | What::Completed { .. }
+            | What::QueueExited { .. }
+            | What::Transferred { .. }
+    )
 }
 
 /// Keeps a fact once. Of things that stay true (a variable, ringing) the earliest telling is kept.
@@ -159,6 +181,7 @@ fn unite(state: &mut State, pbx: &str, id: Uid, other: &Uid) -> Uid {
     }
     kept.journals.extend(dropped.journals);
     kept.last = kept.last.max(dropped.last);
+    kept.heard = kept.heard.max(dropped.heard);
     kept.cut = kept.cut.zip(dropped.cut).map(|(a, b)| a.max(b));
     kept.dirty = true;
     kept.settled &= dropped.settled;

@@ -9,7 +9,7 @@ use calltide_schemas::Micros;
 use super::closing::schedule;
 use super::gather;
 use super::settings::CallSettings;
-use super::state::{Key, State};
+use super::state::{Key, State, digest};
 use crate::vocabulary::{Birth, Dialler, Fact, OriginateResponse, Teller, Uid, Variable, What};
 
 /// Facts concluded here were not told by any journal.
@@ -43,6 +43,8 @@ fn settle_until(state: &mut State, pbx: &str, until: Micros, settings: &CallSett
         let dial = find(state, pbx, &response, settings.settle_us);
         let reason = What::OriginateReason { reason: response.reason };
         match dial {
+            // Of a channel that was forgotten long ago there is nothing to conclude any more.
+            Some(uid) if is_forgotten(state, pbx, &uid) => {}
             Some(uid) => conclude(state, pbx, &uid, response.at, reason, settings),
             None => without_channel(state, pbx, &response, settings),
         }
@@ -52,7 +54,7 @@ fn settle_until(state: &mut State, pbx: &str, until: Micros, settings: &CallSett
 /// The channel that a response speaks of.
 fn find(state: &State, pbx: &str, response: &OriginateResponse, settle_us: i64) -> Option<Uid> {
     let of = state.pbxs.get(pbx)?;
-    if let Some(uid) = response.uid.as_ref().filter(|uid| of.channels.contains_key(*uid)) {
+    if let Some(uid) = &response.uid {
         return Some(uid.clone());
     }
     let dialled = response.channel.split_once('/').map_or(&*response.channel, |(_, dialled)| dialled);
@@ -68,6 +70,25 @@ fn find(state: &State, pbx: &str, response: &OriginateResponse, settle_us: i64) 
     candidates.iter().filter_map(|uid| open_dial(&uid).map(|at| (at, uid))).min().map(|(_, uid)| uid.clone())
 }
 
+fn is_forgotten(state: &State, pbx: &str, uid: &Uid) -> bool {
+    let of = state.pbxs.get(pbx);
+    of.is_some_and(|of| !of.channels.contains_key(uid) && of.gone.contains_key(&digest(uid.as_bytes())))
+}
+
+/// The id for an Originate without a channel: dialers use an ActionID again, and a repeated response is known by its time.
+fn free_id(state: &State, pbx: &str, base: &str, at: Micros) -> Option<Uid> {
+    let of = state.pbxs.get(pbx)?;
+    let mut uid: Uid = base.into();
+    for nth in 2_u64.. {
+        match of.channels.get(&uid) {
+            Some(channel) if channel.facts.iter().any(|f| f.at == at) => return None,
+            None if !of.gone.contains_key(&digest(uid.as_bytes())) => return Some(uid),
+            Some(_) | None => uid = format!("{base}~{nth}").into(),
+        }
+    }
+    None
+}
+
 fn conclude(state: &mut State, pbx: &str, uid: &Uid, at: Micros, what: What, settings: &CallSettings) {
     let fact = Fact { at, teller: Teller::Ami, what };
     gather::take_in(state, pbx, uid, fact, CONCLUDED);
@@ -80,7 +101,7 @@ fn conclude(state: &mut State, pbx: &str, uid: &Uid, at: Micros, what: What, set
 /// An Originate that never made a channel is a call of its own, by its ActionID.
 fn without_channel(state: &mut State, pbx: &str, response: &OriginateResponse, settings: &CallSettings) {
     let id = response.action_id.clone().unwrap_or_else(|| format!("{}-{}", response.channel, response.at.0).into());
-    let uid: Uid = format!("originate/{id}").into();
+    let Some(uid) = free_id(state, pbx, &format!("originate/{id}"), response.at) else { return };
     let dialled = response.channel.split_once('/').map_or(&*response.channel, |(_, dialled)| dialled);
     let mut say = |what| conclude(state, pbx, &uid, response.at, what, settings);
     say(What::Created {

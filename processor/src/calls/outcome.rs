@@ -104,17 +104,13 @@ impl Known<'_, '_, '_> {
     fn inbound(&self) -> Inbound {
         let life = self.customer();
         let agent = self.legs.iter().find(|l| l.answered.is_some()).and_then(|l| l.agent.as_deref());
-        let self_service = || {
-            let served = self.settings.self_service.iter().find(|&app| life.ran(app).is_some());
-            served.map(|app| format!("self-service {app}"))
-        };
         // An agent's own channel may be out of sight (a pool of agents who stay on the line): the queue says who took it.
         let by_queue = self.visits.iter().find(|v| v.outcome == Outcome::Answered).and_then(|v| v.member);
         let taken_by = agent
             .or(by_queue)
             .map(|a| format!("agent {a}"))
             .or_else(|| self.conference().then(|| "a conference".to_owned()))
-            .or_else(self_service);
+            .or_else(|| self.self_service().map(|app| format!("self-service {app}")));
         let by_queue_log = self.visits.last().is_some_and(|v| v.outcome == Outcome::Abandoned) && life.name.is_empty();
         let caller_left = if self.turned_away() {
             None
@@ -164,6 +160,11 @@ impl Known<'_, '_, '_> {
         })
     }
 
+    /// The application named as self-service that the customer was in.
+    fn self_service(&self) -> Option<&str> {
+        self.settings.self_service.iter().map(String::as_str).find(|app| self.customer().ran(app).is_some())
+    }
+
     fn conference(&self) -> bool {
         let in_conference = |l: &super::channel::Life<'_>| {
             (l.ran("ConfBridge").is_some() || l.ran("MeetMe").is_some()) && l.up.is_some()
@@ -194,9 +195,7 @@ impl Known<'_, '_, '_> {
         let by_agent = self.legs.iter().any(|l| l.answered.is_some());
         match status {
             Status::Answered | Status::Transferred if by_agent => "agent",
-            Status::Answered | Status::Transferred if self.conference() || !self.settings.self_service.is_empty() => {
-                "system"
-            }
+            Status::Answered | Status::Transferred if self.conference() || self.self_service().is_some() => "system",
             Status::Voicemail => "machine",
             Status::Answered
             | Status::Transferred

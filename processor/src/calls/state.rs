@@ -47,6 +47,8 @@ pub(super) struct Group {
     pub(super) journals: BTreeSet<Box<str>>,
     /// The time of the latest fact.
     pub(super) last: Micros,
+    /// The PBX's clock when it was told. History imported later is old, but just told: waiting counts from then.
+    pub(super) heard: Micros,
     /// Nothing more can come: what is open has ended.
     pub(super) cut: Option<Cut>,
     /// Something was told since it was last published.
@@ -77,6 +79,7 @@ impl Group {
             open: 0,
             journals: BTreeSet::new(),
             last: Micros(i64::MIN),
+            heard: Micros(i64::MIN),
             cut: None,
             dirty: true,
             settled: false,
@@ -125,6 +128,8 @@ pub(super) struct Pbx {
     pub(super) open: BTreeSet<Uid>,
     /// Digests of the ids of forgotten channels, and until when they are kept.
     pub(super) gone: FxHashMap<u64, Micros>,
+    /// Forgotten groups by the moment when their channels' digests go, too.
+    expiring: BTreeSet<(Micros, Uid)>,
 }
 
 /// The server's own time and what hangs on it.
@@ -265,9 +270,10 @@ impl State {
             }
             key @ Key::Expired(..) => {
                 let (until, digests): (Micros, Vec<u64>) = unpack(value)?;
-                if let Key::Expired(pbx, _) = &key {
-                    let gone = &mut self.pbxs.entry(pbx.clone()).or_default().gone;
-                    gone.extend(digests.iter().map(|&d| (d, until)));
+                if let Key::Expired(pbx, id) = &key {
+                    let of = self.pbxs.entry(pbx.clone()).or_default();
+                    of.gone.extend(digests.iter().map(|&d| (d, until)));
+                    of.expiring.insert((until, id.clone()));
                 }
                 self.expired.insert(key, (until, digests));
             }
@@ -299,14 +305,19 @@ impl State {
     /// Keeps only the digests of a group's channels, until the given time.
     pub(super) fn expire(&mut self, pbx: &str, id: &Uid, until: Micros) {
         let Some(of) = self.pbxs.get_mut(pbx) else { return };
-        let digests = of.forget(id);
-        for (uid, digest) in &digests {
+        let forgotten = of.forget(id);
+        for (uid, digest) in &forgotten {
             of.gone.insert(*digest, until);
             self.changed.insert(Key::Channel(pbx.into(), uid.clone()));
         }
         self.changed.insert(Key::Group(pbx.into(), id.clone()));
         let key = Key::Expired(pbx.into(), id.clone());
-        self.expired.insert(key.clone(), (until, digests.into_iter().map(|(_, d)| d).collect()));
+        // An id that was used before keeps the digests of then.
+        let (kept_until, digests) = self.expired.entry(key.clone()).or_default();
+        of.expiring.remove(&(*kept_until, id.clone()));
+        *kept_until = until;
+        digests.extend(forgotten.into_iter().map(|(_, digest)| digest));
+        of.expiring.insert((until, id.clone()));
         self.changed.insert(key);
         self.drop_expired(pbx);
     }
@@ -314,19 +325,12 @@ impl State {
     /// Forgets digests whose time is over.
     fn drop_expired(&mut self, pbx: &str) {
         let Some(of) = self.pbxs.get_mut(pbx) else { return };
-        let now = of.clock.now;
-        // Entries of all PBXs are few; those of this one that are over go.
-        let over: Vec<Key> = self
-            .expired
-            .iter()
-            .filter(|(key, (until, _))| matches!(key, Key::Expired(p, _) if &**p == pbx) && *until <= now)
-            .map(|(key, _)| key.clone())
-            .take(64)
-            .collect();
-        for key in over {
-            for digest in self.expired.remove(&key).map(|(_, d)| d).unwrap_or_default() {
+        while let Some((until, id)) = of.expiring.first().filter(|(until, _)| *until <= of.clock.now).cloned() {
+            let key = Key::Expired(pbx.into(), id.clone());
+            for digest in self.expired.remove(&key).map(|(_, digests)| digests).unwrap_or_default() {
                 of.gone.remove(&digest);
             }
+            of.expiring.remove(&(until, id));
             self.changed.insert(key);
         }
     }
@@ -384,7 +388,11 @@ impl Pbx {
         let channels = std::mem::take(&mut self.channels);
         let uids: BTreeSet<&Uid> = channels.keys().collect();
         for uid in uids {
-            for fact in &channels[uid].facts {
+            let channel = &channels[uid];
+            // As when they were told: bridges are not found by who stays up for a shift.
+            for fact in
+                channel.facts.iter().filter(|fact| !channel.stays_up || !matches!(fact.what, What::Entered { .. }))
+            {
                 self.mark(uid, &fact.what);
             }
         }

@@ -49,6 +49,11 @@ pub enum LakeError {
     /// Others committed again and again in between.
     #[error("others changed {table} during each of {attempts} attempts to commit to it")]
     Contended { table: &'static str, attempts: u32 },
+    /// The table was written from another log than this one, or the log lost its end.
+    #[error(
+        "{table} has offsets up to {stored} of partition {partition}, but the log ends at {end}: it is not the log of this lake"
+    )]
+    AheadOfLog { table: &'static str, partition: Partition, stored: Offset, end: Offset },
     /// The table was stopped by an earlier error.
     #[error("{table} is not being written: {reason}")]
     Stopped { table: &'static str, reason: String },

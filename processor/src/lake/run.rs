@@ -238,7 +238,10 @@ impl Lane {
     fn fail(&mut self, now: Micros, error: &LakeError) {
         // Whatever it had read and not committed is read again.
         self.writer = None;
-        let final_ = matches!(error, LakeError::Row { .. } | LakeError::Fenced { .. } | LakeError::Column { .. });
+        let final_ = matches!(
+            error,
+            LakeError::Row { .. } | LakeError::Fenced { .. } | LakeError::Column { .. } | LakeError::AheadOfLog { .. }
+        );
         let pause =
             if let State::Waiting { pause, .. } = self.state { (pause * 2).min(RETRY_LAST) } else { RETRY_FIRST };
         tracing::error!(table = self.def.name, error = error as &dyn std::error::Error, stopped = final_, "lake");

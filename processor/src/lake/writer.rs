@@ -62,8 +62,11 @@ impl LakeWriter {
         let topic = log.topics().into_iter().find(|topic| topic.name == def.topic);
         for partition in 0..topic.map_or(0, |topic| topic.partitions) {
             let stored = lake.wait(writer.table.progress(partition))?;
-            let (first, _) = log.bounds(def.topic, partition)?;
+            let (first, end) = log.bounds(def.topic, partition)?;
             let next = stored.map_or(first, |stored| u64::try_from(stored).unwrap_or_default());
+            if next > end {
+                return Err(LakeError::AheadOfLog { table: def.name, partition, stored: next, end });
+            }
             if next < first {
                 tracing::error!(
                     table = def.name,

@@ -55,6 +55,21 @@ fn a_talk_lasts_until_the_pbx_died() {
 }
 
 #[test]
+fn history_older_than_the_clock_is_told_as_any_other() {
+    // A file of the morning is imported in the evening: its calls are not silent, settled or expired before they are read.
+    let story = format!("{UP}\n 12:02:04 C hangs up");
+    let mut told = with_heartbeats(&told(&story), AMI);
+    told.insert(0, heartbeat(at("23:59:00")));
+    told.push(heartbeat(at("23:59:10")));
+    compare(
+        &replay(&records(PBX, &told)).tables(),
+        "calls status agent end_estimated settled version
+               answered Agent/101 false true 2",
+        "told once, settled once",
+    );
+}
+
+#[test]
 fn a_mere_reconnection_ends_no_call() {
     check_with_ami(
         &format!(

@@ -46,9 +46,19 @@ use moment::Source;
 const STACK_BYTES: usize = 64 * 1024 * 1024;
 /// Parsed footers of some thousand files; DataFusion's own 50 MB are too few.
 const FOOTER_CACHE_BYTES: usize = 256 * 1024 * 1024;
-/// Functions whose result may be as long as a number says: they allocate outside the memory pool.
-const REMOVED_FUNCTIONS: [&str; 7] =
-    ["repeat", "lpad", "rpad", "array_repeat", "array_resize", "range", "generate_series"];
+/// Functions whose result may be many times as long as what they are given: they allocate outside the memory pool.
+const REMOVED_FUNCTIONS: [&str; 10] = [
+    "repeat",
+    "lpad",
+    "rpad",
+    "replace",
+    "regexp_replace",
+    "translate",
+    "array_repeat",
+    "array_resize",
+    "range",
+    "generate_series",
+];
 const CATALOG: &str = "calltide";
 const SCHEMA: &str = "public";
 
