@@ -253,7 +253,7 @@ pub(crate) enum Basis {
 const SQL_EXAMPLES: &str = "\
 Examples:
   calltide sql \"SELECT status, count(*) FROM calls GROUP BY status ORDER BY 2 DESC\"
-  calltide sql \"SELECT agent, sum(talk_ms)/60000 AS minutes FROM legs GROUP BY agent\" --format csv
+  calltide sql \"SELECT agent, sum(talk_ms)/60000.0 AS minutes FROM legs GROUP BY agent\" --format csv
   calltide sql \"SELECT table_name, column_name, data_type FROM information_schema.columns\"";
 
 /// Arguments of `sql`.

@@ -3,8 +3,12 @@
 //! Uniqueids begin with the second of their creation, so moving every time by a whole number of seconds makes them distinct;
 //! bridges get another id. Everything else stays as it was recorded.
 
+use std::ops::Range;
+
 use jiff::civil::DateTime;
 use jiff::{Span, ToSpan};
+
+const DAY_SECS: i64 = 24 * 60 * 60;
 
 /// One recorded file as a template.
 pub(crate) struct Repeated {
@@ -25,10 +29,11 @@ enum Mark {
 
 impl Repeated {
     pub(crate) fn new(bytes: Vec<u8>) -> Self {
+        let days = recorded_days(&bytes);
         let mut marks = Vec::new();
         let mut at = 0;
         while at < bytes.len() {
-            match mark(&bytes, at) {
+            match mark(&bytes, at, &days) {
                 Some((mark, len)) => {
                     marks.push(mark);
                     at += len;
@@ -66,8 +71,17 @@ impl Repeated {
     }
 }
 
+/// The seconds around the first `Timestamp`: other numbers of ten digits, such as an RTP stream's id, are no times.
+fn recorded_days(bytes: &[u8]) -> Range<i64> {
+    const NAME: &[u8] = b"Timestamp: ";
+    let first = bytes.windows(NAME.len()).position(|window| window == NAME).map(|at| at + NAME.len());
+    let digits = first.and_then(|at| std::str::from_utf8(bytes.get(at..at + 10)?).ok());
+    let secs: i64 = digits.and_then(|digits| digits.parse().ok()).unwrap_or(0);
+    secs - DAY_SECS..secs + DAY_SECS
+}
+
 /// A mark that begins at `at`, and how long it is.
-fn mark(bytes: &[u8], at: usize) -> Option<(Mark, usize)> {
+fn mark(bytes: &[u8], at: usize, days: &Range<i64>) -> Option<(Mark, usize)> {
     let starts = at == 0 || !bytes[at - 1].is_ascii_alphanumeric();
     if !starts || !bytes[at].is_ascii_hexdigit() {
         return None;
@@ -75,9 +89,8 @@ fn mark(bytes: &[u8], at: usize) -> Option<(Mark, usize)> {
     let digits = bytes[at..].iter().take(20).take_while(|b| b.is_ascii_digit()).count();
     let text = |len: usize| std::str::from_utf8(bytes.get(at..at + len)?).ok();
     if digits == 10 {
-        // Between 2020 and 2033: nothing else of ten digits in a recording looks so.
         let secs: i64 = text(10)?.parse().ok()?;
-        return (1_577_836_800..2_000_000_000).contains(&secs).then_some((Mark::Epoch { at, secs }, 10));
+        return days.contains(&secs).then_some((Mark::Epoch { at, secs }, 10));
     }
     if digits == 4 && bytes.get(at + 4) == Some(&b'-') && bytes.get(at + 10) == Some(&b' ') {
         let time = DateTime::strptime("%Y-%m-%d %H:%M:%S", text(19)?).ok()?;
@@ -96,7 +109,7 @@ mod tests {
     #[test]
     fn a_copy_moves_times_and_ids_and_nothing_else() {
         let line = b"Timestamp: 1795345923.240637\r\nUniqueid: site-a-1795345923.0\r\nBridge: addbd600-d7ad-4899-af9f-c61d8e94984c\r\n\
-            \"2026-11-22 11:12:59.240328\" 749500002002 101\r\n";
+            \"2026-11-22 11:12:59.240328\" 749500002002 101 ssrc=1598692627\r\n";
         let repeated = Repeated::new(line.to_vec());
         assert_eq!(repeated.seconds(), Some((1_795_345_923, 1_795_345_923)));
         assert_eq!(repeated.copy(0, 0), line);
@@ -104,7 +117,7 @@ mod tests {
         assert_eq!(
             copy,
             "Timestamp: 1795345983.240637\r\nUniqueid: site-a-1795345983.0\r\nBridge: addbd601-d7ad-4899-af9f-c61d8e94984c\r\n\
-            \"2026-11-22 11:13:59.240328\" 749500002002 101\r\n"
+            \"2026-11-22 11:13:59.240328\" 749500002002 101 ssrc=1598692627\r\n"
         );
     }
 }

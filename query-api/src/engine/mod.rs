@@ -285,7 +285,11 @@ impl Inner {
         catalog.register_schema(SCHEMA, Arc::new(catalog::Tables::new(moments)?))?;
         let catalogs = MemoryCatalogProviderList::new();
         catalogs.register_catalog(CATALOG.to_owned(), Arc::new(catalog));
-        Ok(SessionStateBuilder::new_from_existing(self.state.clone()).with_catalog_list(Arc::new(catalogs)).build())
+        let mut state =
+            SessionStateBuilder::new_from_existing(self.state.clone()).with_catalog_list(Arc::new(catalogs)).build();
+        // `now()` is the moment at which the query begins.
+        state.mark_start_execution();
+        Ok(state)
     }
 }
 

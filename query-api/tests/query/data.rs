@@ -17,6 +17,16 @@ fn seen(id: &str, status: &str, version: i64) -> Value {
 }
 
 #[tokio::test]
+async fn the_present_moment_can_be_asked_for() {
+    let bench = Bench::new();
+    bench.publish("calls", call("p/1", "answered", 1));
+    let before =
+        |days| format!("SELECT count(*) AS calls FROM calls WHERE started_at > now() - INTERVAL '{days} days'");
+    assert_eq!(bench.rows(&before(0)).await, json!([{"calls": 0}]));
+    assert_eq!(bench.rows(&before(100_000)).await, json!([{"calls": 1}]));
+}
+
+#[tokio::test]
 async fn without_a_lake_and_with_an_empty_log_there_are_no_rows() {
     let bench = Bench::new();
     assert_eq!(bench.rows("SELECT * FROM calls").await, json!([]));
