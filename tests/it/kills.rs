@@ -88,6 +88,10 @@ fn an_import_killed_again_and_again_gives_the_rows_of_one_that_was_not() {
 
 fn calltide() -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_calltide"));
+    // What steers this test is no configuration of the program.
+    for (name, _) in std::env::vars_os().filter(|(name, _)| name.to_string_lossy().starts_with("CALLTIDE_")) {
+        command.env_remove(name);
+    }
     command.stdin(Stdio::null()).stderr(Stdio::null()).stdout(Stdio::null());
     command
 }
