@@ -3,7 +3,11 @@
 //! `CALLTIDE_KILL_EVENTS` (default 150,000) and `CALLTIDE_KILLS` (default 20) make it as long as wanted; the seed is printed
 //! and can be given as `CALLTIDE_KILL_SEED`.
 
-#![expect(clippy::unwrap_used, reason = "tests")]
+#![expect(
+    clippy::unwrap_used,
+    clippy::print_stderr,
+    reason = "tests; the seed and the figures are for whoever runs it"
+)]
 
 use std::path::Path;
 use std::process::{Command, Stdio};
