@@ -157,9 +157,9 @@ pub(crate) struct QueryApi {
     /// Where to serve HTTP; loopback only [default: 127.0.0.1:8474]
     #[arg(long, value_name = "ADDRESS")]
     pub(crate) listen: Option<String>,
-    /// End when stdin is closed: so a child does not outlive its parent
+    /// As `up` starts it: stdout is the socket that is listened on already, and the end of stdin is the end
     #[arg(long, hide = true)]
-    pub(crate) until_stdin_closes: bool,
+    pub(crate) as_child: bool,
 }
 
 const IMPORT_EXAMPLES: &str = "\

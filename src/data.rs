@@ -5,8 +5,14 @@
 
 use std::path::{Path, PathBuf};
 
+use rustix::fs::{Access, access};
+use rustix::io::Errno;
+use rustix::process::{Pid, test_kill_process};
+
 /// Used when nothing else is said.
 pub(crate) const DEFAULT: &str = "calltide-data";
+/// The folder of what queries cannot keep in memory, with one folder per process.
+const SPILL: &str = "spill";
 
 /// A data directory, which need not be there.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -33,9 +39,28 @@ impl DataDir {
         self.0.join("lake")
     }
 
-    /// Where queries spill to.
+    /// Where this process's queries spill to: a folder of its own, in the system's one for temporary files where the data
+    /// directory is not ours to write to.
     pub(crate) fn spill(&self) -> PathBuf {
-        self.0.join("spill")
+        let parent = match access(&self.0, Access::WRITE_OK) {
+            Ok(()) => self.0.join(SPILL),
+            Err(_) => std::env::temp_dir().join(format!("calltide-{SPILL}")),
+        };
+        parent.join(std::process::id().to_string())
+    }
+
+    /// Removes what processes that are no more have spilled here.
+    pub(crate) fn clear_spill(&self) {
+        let Ok(folders) = std::fs::read_dir(self.0.join(SPILL)) else { return };
+        for folder in folders.flatten() {
+            let process = folder.file_name().to_str().and_then(|name| name.parse().ok()).and_then(Pid::from_raw);
+            // Where a process of that number lives, it may be its own.
+            if process.is_some_and(|process| test_kill_process(process) == Err(Errno::SRCH))
+                && let Err(error) = std::fs::remove_dir_all(folder.path())
+            {
+                tracing::debug!(%error, folder = %folder.path().display(), "old temporary files stay");
+            }
+        }
     }
 
     /// The socket of a running `up`.

@@ -187,6 +187,8 @@ impl From<QueryError> for Failure {
                 .hint("`calltide up` or any `calltide import` on this data directory writes them into the lake"),
             QueryError::Failed { .. }
             | QueryError::Busy { .. }
+            | QueryError::Ended
+            | QueryError::Internal { .. }
             | QueryError::Panicked { .. }
             | QueryError::Lake { .. }
             | QueryError::LakeFeature { .. }

@@ -1,10 +1,12 @@
 //! `calltide query-api`: the HTTP server over log and lake, in a process of its own.
 //!
-//! `up` starts it beside itself, so that no query can stop the collecting. It opens the log for reading only.
+//! `up` starts it beside itself, so that no query can stop the collecting: it takes the processor after the collectors and is
+//! the first to go when the machine's memory ends. It opens the log for reading only.
 
 use std::future::Future;
 use std::io::Read as _;
 use std::net::SocketAddr;
+use std::os::fd::AsFd as _;
 use std::sync::Arc;
 
 use calltide_query_api::Engine;
@@ -19,14 +21,22 @@ use crate::config::Config;
 use crate::errors::{Exit, Failure, Result};
 use crate::reader;
 
+/// How much more willingly than other processes this one lets the processor go: half of the scale.
+const NICE: i32 = 10;
+/// What the kernel adds to this process's share when it looks for one to end for want of memory: the most there is.
+const OOM_SCORE: &str = "1000";
+
 /// Runs the command.
 pub(crate) fn run(places: &Places, asked: &QueryApi) -> Result<()> {
     let metrics = metrics()?;
     let config = Config::load(places, asked.listen.as_deref())?;
+    if asked.as_child {
+        step_back();
+    }
     let engine = reader::engine(&places.data(), &config)?;
-    let parent = asked.until_stdin_closes.then(stdin_closed);
+    let parent = asked.as_child.then(stdin_closed);
     runtime()?.block_on(async {
-        let listener = listen(&config.http.listen).await?;
+        let listener = if asked.as_child { inherited()? } else { listen(&config.http.listen).await? };
         tracing::info!(url = url(&listener), pid = std::process::id(), "serving queries");
         let stop = async {
             match parent {
@@ -39,6 +49,24 @@ pub(crate) fn run(places: &Places, asked: &QueryApi) -> Result<()> {
         };
         serve_on(listener, Arc::new(engine), metrics, stop).await
     })
+}
+
+/// Puts collecting before queries. Nothing depends on it, so it may fail.
+fn step_back() {
+    if let Err(error) = rustix::process::nice(NICE) {
+        tracing::debug!(%error, "queries run at the priority of collecting");
+    }
+    if let Err(error) = std::fs::write("/proc/self/oom_score_adj", OOM_SCORE) {
+        tracing::debug!(%error, "the kernel may end collecting before queries when memory ends");
+    }
+}
+
+/// The socket that the parent listens on.
+fn inherited() -> Result<TcpListener> {
+    let failed = |e: std::io::Error| Failure::new(Exit::Failed, "the parent's socket cannot be used").because(&e);
+    let socket = std::io::stdout().as_fd().try_clone_to_owned().map_err(failed)?;
+    let listener = std::net::TcpListener::from(socket);
+    listener.set_nonblocking(true).and_then(|()| TcpListener::from_std(listener)).map_err(failed)
 }
 
 /// A runtime for serving.

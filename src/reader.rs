@@ -1,15 +1,21 @@
 //! Opens a data directory for questions, beside whoever writes to it.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use calltide_eventlog::embedded::EmbeddedLog;
 use calltide_eventlog::{EventLog, LogError};
-use calltide_query_api::{Engine, QueryError};
+use calltide_query_api::{Engine, EngineOptions, QueryError};
+use rustix::process::{Signal, getpid, kill_process};
 
 use crate::args::Places;
 use crate::config::Config;
 use crate::data::DataDir;
 use crate::errors::{Exit, Failure, Result};
+use crate::output;
+
+/// How long a process whose queries do not end may take to exit by itself.
+const EXIT_PATIENCE: Duration = Duration::from_millis(300);
 
 /// Tables and log of a data directory, with threads to ask them from.
 pub(crate) struct Reader {
@@ -55,5 +61,20 @@ pub(crate) fn engine(data: &DataDir, config: &Config) -> Result<Engine> {
             "`calltide import` or `calltide up` makes it; give the right directory with --data, or try `calltide demo`",
         ));
     }
-    Ok(Engine::new(config.engine(data, log))?)
+    data.clear_spill();
+    let options = EngineOptions { last_resort: Some(Arc::new(end)), ..config.engine(data, log) };
+    Ok(Engine::new(options)?)
+}
+
+/// Ends this process, since its queries cannot be ended otherwise.
+fn end(reason: &str) {
+    let failure = Failure::new(Exit::Failed, format!("queries were out of hand: {reason}"))
+        .hint("narrow the range of started_at, or raise [query] memory in calltide.toml");
+    output::complain(&failure.to_string());
+    // What runs at an exit might wait for the very threads that do not end.
+    std::thread::spawn(|| {
+        std::thread::sleep(EXIT_PATIENCE);
+        let _ = kill_process(getpid(), Signal::KILL);
+    });
+    std::process::exit(i32::from(Exit::Failed.code()));
 }

@@ -11,7 +11,7 @@ use calltide_eventlog::{Change, Commit, EventLog, Offset, Polled, ReadRecord, Re
 use calltide_processor::calls::Calls;
 use calltide_processor::fold::{Effects, Fold as _};
 use calltide_processor::lake::{GenerationWriter, Lake, LakeThread};
-use calltide_query_api::engine::{Engine, EngineOptions};
+use calltide_query_api::engine::{Engine, EngineOptions, Principal};
 use calltide_schemas::topics::{EVENTS, TOPICS};
 use indicatif::{ProgressBar, ProgressStyle};
 
@@ -122,7 +122,7 @@ impl Derivation {
             let sql = format!(
                 "SELECT \"offset\", payload FROM inputs WHERE \"offset\" >= {next} AND \"offset\" < {until} ORDER BY \"offset\""
             );
-            let rows = runtime.block_on(engine.query(&sql))?;
+            let rows = runtime.block_on(engine.query(&Principal::local(), &sql))?;
             let payloads = archived(&rows)?;
             self.take(payloads.into_iter().map(|payload| Record { payload: Some(payload), ..Record::default() }))?;
             next = until;

@@ -1,6 +1,6 @@
 //! `calltide sql`: one query, its rows on stdout.
 
-use calltide_query_api::{QueryOutput, format};
+use calltide_query_api::{Principal, QueryOutput, format};
 
 use crate::args::{Format, Places, Sql};
 use crate::errors::{Exit, Failure, Result};
@@ -9,7 +9,7 @@ use crate::reader::Reader;
 
 /// Runs the command.
 pub(crate) fn run(places: &Places, asked: &Sql) -> Result<()> {
-    let answer = Reader::open(places)?.ask(async |engine| engine.query(&asked.query).await)?;
+    let answer = Reader::open(places)?.ask(async |engine| engine.query(&Principal::local(), &asked.query).await)?;
     if answer.truncated && asked.format != Format::Table {
         output::note("warning: there are more rows than [query] rows allows; the rest was left out");
     }

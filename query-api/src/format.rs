@@ -4,16 +4,15 @@
 //! (telephone numbers, names): the table shows no control characters, and CSV disarms formulas, see [`disarm`].
 //! It must not know what the columns mean.
 
-use std::borrow::Cow;
-use std::sync::Arc;
+mod pieces;
 
-use arrow::array::{Array, ArrayRef, AsArray, RecordBatch, StringArray};
-use arrow::csv::WriterBuilder as CsvWriterBuilder;
+pub use pieces::Pieces;
+
+use std::borrow::Cow;
+
+use arrow::array::{Array, ArrayRef, AsArray};
 use arrow::datatypes::Float64Type;
 use arrow::error::ArrowError;
-use arrow::ipc::writer::StreamWriter;
-use arrow::json::WriterBuilder as JsonWriterBuilder;
-use arrow::json::writer::JsonArray;
 use arrow::util::display::{ArrayFormatter, FormatOptions};
 use comfy_table::{Cell, CellAlignment, Table, presets};
 
@@ -59,12 +58,8 @@ const TIMES_SHORT: &str = "%Y-%m-%d %H:%M:%S%.3f";
 /// # Errors
 /// When a column has a type that the format cannot express.
 pub fn write(output: &QueryOutput, format: Format) -> Result<Vec<u8>, ArrowError> {
-    match format {
-        Format::Table => table(output).map(String::into_bytes),
-        Format::Json => json(output),
-        Format::Csv => csv(output),
-        Format::Arrow => arrow_stream(output),
-    }
+    let pieces = Pieces::new(output.clone(), format)?.collect::<Result<Vec<_>, _>>()?;
+    Ok(pieces.concat())
 }
 
 /// A table of text, one line a row, with a line break at its end.
@@ -107,43 +102,6 @@ fn printable(text: &str) -> Cow<'_, str> {
     if text.chars().any(char::is_control) { text.escape_debug().to_string().into() } else { text.into() }
 }
 
-fn json(output: &QueryOutput) -> Result<Vec<u8>, ArrowError> {
-    let mut writer = JsonWriterBuilder::new()
-        .with_explicit_nulls(true)
-        .with_timestamp_format(TIMES.to_owned())
-        .with_timestamp_tz_format(TIMES.to_owned())
-        .build::<_, JsonArray>(Vec::new());
-    for batch in &output.batches {
-        writer.write(batch)?;
-    }
-    writer.finish()?;
-    let mut bytes = writer.into_inner();
-    if bytes.is_empty() {
-        bytes.extend_from_slice(b"[]");
-    }
-    bytes.push(b'\n');
-    Ok(bytes)
-}
-
-fn csv(output: &QueryOutput) -> Result<Vec<u8>, ArrowError> {
-    let mut writer = CsvWriterBuilder::new()
-        .with_header(true)
-        .with_timestamp_format(TIMES.to_owned())
-        .with_timestamp_tz_format(TIMES.to_owned())
-        .build(Vec::new());
-    if output.batches.is_empty() {
-        writer.write(&RecordBatch::new_empty(Arc::clone(&output.schema)))?;
-    }
-    for batch in &output.batches {
-        let columns = batch.columns().iter().map(|column| match column.as_string_opt::<i32>() {
-            Some(texts) => Arc::new(texts.iter().map(|t| t.map(disarm)).collect::<StringArray>()) as ArrayRef,
-            None => Arc::clone(column),
-        });
-        writer.write(&RecordBatch::try_new(batch.schema(), columns.collect())?)?;
-    }
-    Ok(writer.into_inner())
-}
-
 /// Puts an apostrophe before a text that a spreadsheet would run as a formula. CSV is for programs too, and every number in
 /// E.164 begins with `+`: texts that begin with `+` or `-` and go on like a number stay as they are, since a spreadsheet
 /// makes nothing worse than a number of them.
@@ -155,12 +113,4 @@ fn disarm(text: &str) -> Cow<'_, str> {
         _ => false,
     };
     if armed { format!("'{text}").into() } else { text.into() }
-}
-
-fn arrow_stream(output: &QueryOutput) -> Result<Vec<u8>, ArrowError> {
-    let mut writer = StreamWriter::try_new(Vec::new(), &output.schema)?;
-    for batch in &output.batches {
-        writer.write(batch)?;
-    }
-    writer.into_inner()
 }

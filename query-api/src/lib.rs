@@ -8,4 +8,4 @@ pub mod format;
 pub mod http;
 pub mod reports;
 
-pub use engine::{Engine, EngineOptions, QueryError, QueryOutput};
+pub use engine::{Engine, EngineOptions, LastResort, Principal, QueryError, QueryOutput};

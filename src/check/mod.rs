@@ -10,6 +10,7 @@ use std::time::SystemTime;
 
 use calltide_eventlog::LogError;
 use calltide_eventlog::embedded::{self, Lost};
+use calltide_query_api::Principal;
 use comfy_table::{Cell, ContentArrangement, Table, presets};
 
 use crate::args::{Check, Places};
@@ -133,7 +134,7 @@ fn lake(places: &Places, data: &DataDir) -> Finding {
         return Finding::new(Level::Ok, "tables", "none yet");
     }
     let asked = reader::Reader::open(places).and_then(|reader| {
-        let answer = reader.ask(async |engine| engine.query("SELECT count(*) FROM calls").await)?;
+        let answer = reader.ask(async |engine| engine.query(&Principal::local(), "SELECT count(*) FROM calls").await)?;
         crate::sql::written(&answer, crate::args::Format::Csv)
     });
     match asked {

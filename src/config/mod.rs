@@ -9,7 +9,6 @@ mod pbx;
 mod units;
 
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 
 use figment::providers::{Format as _, Toml};
 use figment::value::{Dict, Map, Value};
@@ -86,25 +85,12 @@ impl Lake {
 #[serde(default, deny_unknown_fields)]
 pub(crate) struct Query {
     memory: Option<Bytes>,
+    memory_margin: Option<Bytes>,
+    spill: Option<Bytes>,
     deadline: Option<Span>,
     rows: Option<usize>,
-}
-
-impl Query {
-    /// Memory of all running queries, in bytes.
-    pub(crate) fn memory_bytes(&self) -> Option<usize> {
-        self.memory.map(Bytes::count)
-    }
-
-    /// The longest time of a query.
-    pub(crate) fn deadline(&self) -> Option<Duration> {
-        self.deadline.map(Span::duration)
-    }
-
-    /// The most rows of an answer.
-    pub(crate) const fn rows(&self) -> Option<usize> {
-        self.rows
-    }
+    at_once: Option<usize>,
+    waiting: Option<usize>,
 }
 
 impl Config {
@@ -164,10 +150,15 @@ impl Config {
         log: Option<std::sync::Arc<dyn calltide_eventlog::EventLog>>,
     ) -> calltide_query_api::EngineOptions {
         let usual = calltide_query_api::EngineOptions::new(data.lake(), log);
+        let Query { memory, memory_margin, spill, deadline, rows, at_once, waiting } = &self.query;
         calltide_query_api::EngineOptions {
-            memory_bytes: self.query.memory_bytes().unwrap_or(usual.memory_bytes),
-            deadline: self.query.deadline().unwrap_or(usual.deadline),
-            rows_max: self.query.rows().unwrap_or(usual.rows_max),
+            memory_bytes: memory.map_or(usual.memory_bytes, Bytes::count),
+            margin_bytes: memory_margin.map_or(usual.margin_bytes, Bytes::count),
+            spill_bytes: spill.map_or(usual.spill_bytes, |bytes| bytes.count() as u64),
+            deadline: deadline.map_or(usual.deadline, Span::duration),
+            rows_max: rows.unwrap_or(usual.rows_max),
+            queries_max: at_once.unwrap_or(usual.queries_max),
+            waiting_max: waiting.unwrap_or(usual.waiting_max),
             spill_dir: data.spill(),
             ..usual
         }
@@ -197,6 +188,8 @@ impl Provider for Variable {
 #[cfg(test)]
 mod tests {
     #![expect(clippy::unwrap_used, reason = "tests")]
+
+    use std::time::Duration;
 
     use super::*;
 

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use calltide_query_api::reports::outcomes::{Dimension, Direction, OutcomesQuery, outcomes};
-use calltide_query_api::{Engine, QueryOutput, format};
+use calltide_query_api::{Engine, Principal, QueryOutput, format};
 use metrics_exporter_prometheus::PrometheusHandle;
 use serde::Deserialize;
 
@@ -114,7 +114,7 @@ async fn next_steps(engine: &Engine, data: &DataDir, url: &str) -> Result<String
     }
     let interesting =
         "SELECT call_id FROM calls WHERE direction = 'outbound' ORDER BY dropped DESC, talk_ms DESC LIMIT 1";
-    let call = example::<Call>(&engine.query(interesting).await?);
+    let call = example::<Call>(&engine.query(&Principal::local(), interesting).await?);
     let call = call.map_or_else(|| "CALL".to_owned(), |call| call.call_id);
     let dir = data.path().display();
     Ok(format!(

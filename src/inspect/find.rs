@@ -5,6 +5,7 @@
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
+use calltide_query_api::Principal;
 use calltide_query_api::format::{self, Format};
 
 use crate::errors::{Exit, Failure, Result};
@@ -140,7 +141,7 @@ pub(super) fn parts(reader: &Reader, call: &Call) -> Result<Parts> {
 }
 
 fn rows<T: DeserializeOwned>(reader: &Reader, sql: &str) -> Result<Vec<T>> {
-    let answer = reader.ask(async |engine| engine.query(sql).await)?;
+    let answer = reader.ask(async |engine| engine.query(&Principal::local(), sql).await)?;
     let json = format::write(&answer, Format::Json).map_err(|e| unreadable(&e))?;
     serde_json::from_slice(&json).map_err(|e| unreadable(&e))
 }

@@ -17,7 +17,7 @@ use crate::clock;
 use crate::config::Config;
 use crate::control::Control;
 use crate::errors::{Exit, Failure, Result};
-use crate::query_api::{runtime, told_to_stop};
+use crate::query_api::{listen, runtime, told_to_stop};
 use crate::site::Site;
 
 /// How long an import that is under way at the end may keep the data directory; it goes on where it was when it is repeated.
@@ -43,12 +43,14 @@ pub(crate) fn run(places: &Places, asked: &Up) -> Result<()> {
     }
     let (stop, stopping) = watch::channel(false);
     let ended = runtime()?.block_on(async {
+        let listener = listen(&config.http.listen).await?.into_std();
+        let listener = listener.map_err(|e| Failure::new(Exit::Failed, "the socket cannot be used").because(&e))?;
         let mut tasks = JoinSet::new();
         for collector in collectors {
             let (told, _) = watch::channel(AmiStatus::Connecting);
             tasks.spawn(collect(collector, Arc::clone(&site.log), clock::wall(), stopping.clone(), told));
         }
-        let queries = tokio::spawn(queries::keep_running(places.clone(), asked.listen.clone(), stopping.clone()));
+        let queries = tokio::spawn(queries::keep_running(places.clone(), listener, stopping.clone()));
         let mut fold_ended = site.fold_ended();
         let ended = tokio::select! {
             () = told_to_stop() => Ok(()),

@@ -35,11 +35,11 @@ pub enum QueryError {
         /// The time it had.
         after: Duration,
     },
-    /// Too many queries were running.
-    #[error("too many queries at once ({running})")]
+    /// Too many queries were running or waiting.
+    #[error("too many queries at once: {asked} of yours are running or waiting")]
     Busy {
-        /// How many run at most.
-        running: usize,
+        /// How many of the asker's were there.
+        asked: usize,
     },
     /// It needs more memory or spill space than a query may have.
     #[error("query needs too much memory: {message}")]
@@ -53,6 +53,15 @@ pub enum QueryError {
         /// The panic's message.
         message: String,
     },
+    /// A defect of the engine, or a way to run out of memory that it has no other words for.
+    #[error("query engine failed: {message}")]
+    Internal {
+        /// The engine's words.
+        message: String,
+    },
+    /// The engine ends, and its queries with it.
+    #[error("query ended with the server")]
+    Ended,
     /// More facts wait in the log for the lake's writer than fit into memory.
     #[error("table {table} in the lake is more than {bytes_max} bytes behind the log")]
     Behind {
@@ -105,6 +114,24 @@ pub enum QueryError {
 }
 
 impl QueryError {
+    /// Its kind in a word, for metrics.
+    pub(crate) const fn kind(&self) -> &'static str {
+        match self {
+            Self::Refused { .. } => "refused",
+            Self::Invalid { .. } => "invalid",
+            Self::Failed { .. } => "failed",
+            Self::Deadline { .. } => "deadline",
+            Self::Busy { .. } => "busy",
+            Self::Resources { .. } => "resources",
+            Self::Panicked { .. } => "panicked",
+            Self::Internal { .. } => "internal",
+            Self::Ended => "ended",
+            Self::Behind { .. } | Self::Lake { .. } | Self::LakeFeature { .. } => "lake",
+            Self::Io { .. } => "io",
+            Self::Log(_) | Self::Fact { .. } => "log",
+        }
+    }
+
     /// An error of parsing, planning or optimising: the asker's.
     pub(crate) fn from_plan(error: &DataFusionError) -> Self {
         Self::Invalid { message: error.strip_backtrace() }
@@ -119,6 +146,7 @@ impl QueryError {
             DataFusionError::SQL(..) | DataFusionError::Plan(_) | DataFusionError::SchemaError(..) => {
                 Self::Invalid { message }
             }
+            DataFusionError::Internal(_) => Self::Internal { message },
             DataFusionError::NotImplemented(_) => Self::Invalid { message },
             _ => Self::Failed { message },
         }

@@ -1,11 +1,12 @@
 //! Which of the result formats a request wants, and the result written so.
 
+use axum::body::Body;
 use axum::http::{HeaderMap, HeaderName, HeaderValue, header};
-use axum::response::{IntoResponse, Response};
+use axum::response::Response;
 
 use super::problem::Problem;
 use crate::QueryOutput;
-use crate::format::{self, Format};
+use crate::format::{Format, Pieces};
 
 /// What can be had, the default first.
 const KNOWN: [(&str, Format); 3] = [
@@ -43,14 +44,18 @@ pub(super) fn format(headers: &HeaderMap) -> Result<Format, Problem> {
     best.map(|(_, format)| format).ok_or_else(|| Problem::not_acceptable(&KNOWN.map(|(kind, _)| kind).join(", ")))
 }
 
-/// The result in that format.
-pub(super) fn answer(output: &QueryOutput, format: Format) -> Result<Response, Problem> {
-    let bytes = format::write(output, format).map_err(|e| Problem::internal(e.to_string()))?;
+/// The result in that format, sent as it is written: what was sent is let go.
+pub(super) fn answer(output: QueryOutput, format: Format) -> Result<Response, Problem> {
+    let truncated = output.truncated;
+    let mut pieces = Pieces::new(output, format).map_err(|e| Problem::internal(e.to_string()))?;
+    // What cannot be written at all is told as a problem; after the first piece the answer has begun.
+    let first = pieces.next().transpose().map_err(|e| Problem::internal(e.to_string()))?;
+    let body = Body::from_stream(futures::stream::iter(first.map(Ok).into_iter().chain(pieces)));
     let kind = KNOWN.into_iter().find(|(_, f)| *f == format).map_or("text/plain", |(kind, _)| kind);
-    let mut response = bytes.into_response();
+    let mut response = Response::new(body);
     response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static(kind));
     response.headers_mut().insert(header::VARY, HeaderValue::from_static("accept"));
-    if output.truncated {
+    if truncated {
         response.headers_mut().insert(TRUNCATED, HeaderValue::from_static("true"));
     }
     Ok(response)

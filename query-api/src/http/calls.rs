@@ -78,8 +78,9 @@ pub(super) async fn list(
         limit + 1
     );
     let page = first_rows(app.engine.report(&sql).await?, limit);
-    let mut response = accept::answer(&page, format)?;
-    if let Some(cursor) = page.truncated.then(|| cursor_after(&page)).flatten() {
+    let cursor = page.truncated.then(|| cursor_after(&page)).flatten();
+    let mut response = accept::answer(page, format)?;
+    if let Some(cursor) = cursor {
         let next = CallsParams { cursor: Some(cursor), ..params };
         if let Ok(link) = HeaderValue::from_str(&format!("</api/v1/calls?{}>; rel=\"next\"", next.query())) {
             response.headers_mut().insert(header::LINK, link);
@@ -151,13 +152,13 @@ fn first_rows(output: QueryOutput, limit: usize) -> QueryOutput {
     let truncated = output.rows() > limit;
     let mut room = limit;
     let mut batches = Vec::new();
-    for batch in output.batches {
+    for batch in &output.batches {
         let rows = batch.num_rows().min(room);
         room -= rows;
         batches.push(batch.slice(0, rows));
     }
     batches.retain(|batch| batch.num_rows() > 0);
-    QueryOutput { schema: output.schema, batches, truncated }
+    output.with_rows(batches, truncated)
 }
 
 fn cursor_after(page: &QueryOutput) -> Option<String> {

@@ -44,7 +44,7 @@ pub(super) async fn outcomes(
 ) -> Result<Response, Problem> {
     let format = accept::format(&headers)?;
     let query = read(&params)?;
-    accept::answer(&report(&app.engine, &query).await?.output, format)
+    accept::answer(report(&app.engine, &query).await?.output, format)
 }
 
 fn read(params: &OutcomesParams) -> Result<OutcomesQuery, Problem> {

@@ -42,6 +42,12 @@ impl Problem {
         Self::new(StatusCode::METHOD_NOT_ALLOWED, "method", "Method not allowed", detail)
     }
 
+    /// The body is longer than any request of ours.
+    pub(super) fn too_large(bytes_max: usize) -> Self {
+        let detail = format!("the body has more than {bytes_max} bytes");
+        Self::new(StatusCode::PAYLOAD_TOO_LARGE, "too-large", "The request is too large", detail)
+    }
+
     /// None of the asked media types can be had.
     pub(super) fn not_acceptable(known: &str) -> Self {
         let detail = format!("this address answers in {known}");
@@ -80,10 +86,11 @@ impl From<QueryError> for Problem {
             QueryError::Resources { .. } => {
                 Self::new(StatusCode::INSUFFICIENT_STORAGE, "resources", "The query needs too much memory", detail)
             }
-            QueryError::Busy { .. } | QueryError::Behind { .. } => {
+            QueryError::Busy { .. } | QueryError::Ended | QueryError::Behind { .. } => {
                 Self::new(StatusCode::SERVICE_UNAVAILABLE, "busy", "The server is busy; try again", detail)
             }
             QueryError::Panicked { .. }
+            | QueryError::Internal { .. }
             | QueryError::Lake { .. }
             | QueryError::LakeFeature { .. }
             | QueryError::Io { .. }
@@ -100,6 +107,9 @@ impl IntoResponse for Problem {
     fn into_response(self) -> Response {
         let status = StatusCode::from_u16(self.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
         let mut response = (status, Json(self)).into_response();
+        if status == StatusCode::SERVICE_UNAVAILABLE {
+            response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
+        }
         let kind = HeaderValue::from_static("application/problem+json");
         response.headers_mut().insert(header::CONTENT_TYPE, kind);
         response

@@ -2,13 +2,15 @@
 
 use axum::body::Bytes;
 use axum::extract::State;
-use axum::http::{HeaderMap, header};
+use axum::extract::rejection::BytesRejection;
+use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::Response;
 use serde::Deserialize;
 
 use super::params::Params;
 use super::problem::Problem;
-use super::{App, accept};
+use super::{App, BODY_BYTES_MAX, accept};
+use crate::Principal;
 
 /// A query in the address.
 #[derive(Debug, Deserialize, utoipa::IntoParams)]
@@ -49,7 +51,15 @@ pub(super) async fn by_get(
     (status = 400, description = "No SQL, or unknown names", body = Problem, content_type = "application/problem+json"),
     (status = 403, description = "Not a reading query, or too large", body = Problem, content_type = "application/problem+json"),
 ))]
-pub(super) async fn by_post(State(app): State<App>, headers: HeaderMap, body: Bytes) -> Result<Response, Problem> {
+pub(super) async fn by_post(
+    State(app): State<App>,
+    headers: HeaderMap,
+    body: Result<Bytes, BytesRejection>,
+) -> Result<Response, Problem> {
+    let body = body.map_err(|rejection| match rejection.status() {
+        StatusCode::PAYLOAD_TOO_LARGE => Problem::too_large(BODY_BYTES_MAX),
+        _ => Problem::bad_request(rejection.body_text()),
+    })?;
     let kind = headers.get(header::CONTENT_TYPE).and_then(|v| v.to_str().ok()).unwrap_or_default();
     if kind.split(';').next().is_some_and(|kind| kind.trim() == "application/json") {
         let body: SqlBody = serde_json::from_slice(&body).map_err(|e| Problem::bad_request(e.to_string()))?;
@@ -61,5 +71,5 @@ pub(super) async fn by_post(State(app): State<App>, headers: HeaderMap, body: By
 
 async fn run(app: &App, headers: &HeaderMap, sql: &str) -> Result<Response, Problem> {
     let format = accept::format(headers)?;
-    accept::answer(&app.engine.query(sql).await?, format)
+    accept::answer(app.engine.query(&Principal::local(), sql).await?, format)
 }

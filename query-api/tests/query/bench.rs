@@ -15,7 +15,7 @@ use calltide_eventlog::{
     Batch, Cleanup, EventLog, LogError, Offset, Partition, ReadRecord, Record, Result as LogResult, TopicSpec, Worker,
 };
 use calltide_query_api::format::{Format, write};
-use calltide_query_api::{Engine, EngineOptions, QueryError, QueryOutput};
+use calltide_query_api::{Engine, EngineOptions, Principal, QueryError, QueryOutput};
 use calltide_schemas::lake::txn_app_id;
 use calltide_schemas::tables::{Kind, Null, TableDef, table};
 use calltide_schemas::topics::TOPICS;
@@ -67,7 +67,7 @@ impl Bench {
     }
 
     pub(crate) async fn query(&self, sql: &str) -> Result<QueryOutput, QueryError> {
-        self.engine.query(sql).await
+        self.engine.query(&Principal::local(), sql).await
     }
 
     /// The rows as JSON.

@@ -1,0 +1,199 @@
+//! Looks at the queries from outside: a thread that no query can keep busy.
+//!
+//! Two things escape all other limits: memory that is taken outside the pool, and work that was stopped but does not end,
+//! since it never comes to a point where it could. Near the memory limit all queries are stopped; beyond its margin, or when
+//! stopped work holds every thread, the last resort is called: in a process of its own that is the process's end, and
+//! whoever started it starts the next one. Must not know what queries mean.
+
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock, Weak};
+use std::time::{Duration, Instant};
+
+use parking_lot::{Condvar, Mutex};
+use tokio::sync::watch;
+
+/// How often it looks while something runs.
+const PERIOD: Duration = Duration::from_millis(20);
+/// Work that goes on for so long after it was stopped holds its thread.
+const STUCK_AFTER: Duration = Duration::from_secs(5);
+/// How much of a query's text is kept to name it by.
+const NAMED_BY_CHARS: usize = 200;
+
+/// Called with the reason when nothing else helps; not expected to return.
+pub type LastResort = Arc<dyn Fn(&str) + Send + Sync>;
+
+/// What is watched over.
+#[derive(Clone)]
+pub(super) struct Limits {
+    /// Above this resident memory of the process, in bytes, all queries are stopped.
+    pub(super) memory_bytes: u64,
+    /// Above this, the last resort.
+    pub(super) memory_bytes_last: u64,
+    /// So many stuck ones leave nobody to work.
+    pub(super) stuck_max: usize,
+    /// What is done then.
+    pub(super) last_resort: Option<LastResort>,
+}
+
+/// A query whose work is watched.
+#[derive(Debug)]
+struct Query {
+    text: String,
+    /// When whoever asked for it left: it ought to end soon after.
+    left: OnceLock<Instant>,
+}
+
+#[derive(Debug)]
+struct Shared {
+    work: Mutex<HashMap<u64, Arc<Query>>>,
+    begun: Condvar,
+    next: AtomicU64,
+    ended: AtomicBool,
+    stop: watch::Sender<u64>,
+}
+
+/// The thread and what it looks at. It ends when this is dropped.
+#[derive(Debug)]
+pub(super) struct Watch {
+    shared: Arc<Shared>,
+}
+
+impl Watch {
+    pub(super) fn start(limits: Limits) -> std::io::Result<Self> {
+        let shared = Arc::new(Shared {
+            work: Mutex::default(),
+            begun: Condvar::new(),
+            next: AtomicU64::new(0),
+            ended: AtomicBool::new(false),
+            stop: watch::Sender::new(0),
+        });
+        let looked_at = Arc::downgrade(&shared);
+        std::thread::Builder::new().name("query-watch".to_owned()).spawn(move || look(&looked_at, &limits))?;
+        Ok(Self { shared })
+    }
+
+    /// A query that somebody asks for.
+    pub(super) fn asked(&self, text: &str) -> Asked {
+        let text = text.chars().take(NAMED_BY_CHARS).collect();
+        let query = Arc::new(Query { text, left: OnceLock::new() });
+        Asked { query, shared: Arc::clone(&self.shared) }
+    }
+}
+
+impl Drop for Watch {
+    fn drop(&mut self) {
+        self.shared.ended.store(true, Ordering::Relaxed);
+        self.shared.begun.notify_all();
+    }
+}
+
+/// Held by whoever waits for the answer; dropping it says that nobody does any more.
+#[derive(Debug)]
+pub(super) struct Asked {
+    query: Arc<Query>,
+    shared: Arc<Shared>,
+}
+
+impl Asked {
+    /// Work for the query begins; it ends when the result is dropped.
+    pub(super) fn work(&self) -> Work {
+        let id = self.shared.next.fetch_add(1, Ordering::Relaxed);
+        self.shared.work.lock().insert(id, Arc::clone(&self.query));
+        self.shared.begun.notify_all();
+        Work { id, shared: Arc::clone(&self.shared) }
+    }
+
+    /// Tells when the query must stop for memory's sake.
+    pub(super) fn stop(&self) -> Stop {
+        Stop(self.shared.stop.subscribe())
+    }
+}
+
+/// The word to stop.
+#[derive(Debug)]
+pub(super) struct Stop(watch::Receiver<u64>);
+
+impl Stop {
+    /// Becomes ready when the query must stop.
+    pub(super) async fn asked_for(&mut self) {
+        if self.0.changed().await.is_err() {
+            std::future::pending().await
+        }
+    }
+}
+
+impl Drop for Asked {
+    fn drop(&mut self) {
+        let _ = self.query.left.set(Instant::now());
+    }
+}
+
+/// Work under way; to be held by what works.
+#[derive(Debug)]
+pub(super) struct Work {
+    id: u64,
+    shared: Arc<Shared>,
+}
+
+impl Drop for Work {
+    fn drop(&mut self) {
+        self.shared.work.lock().remove(&self.id);
+    }
+}
+
+fn look(shared: &Weak<Shared>, limits: &Limits) {
+    let mut told: Option<Instant> = None;
+    while let Some(shared) = shared.upgrade() {
+        {
+            let mut work = shared.work.lock();
+            if work.is_empty() && !shared.ended.load(Ordering::Relaxed) {
+                shared.begun.wait_for(&mut work, Duration::from_secs(1));
+            }
+        }
+        if shared.ended.load(Ordering::Relaxed) {
+            return;
+        }
+        look_once(&shared, limits, &mut told);
+        drop(shared);
+        std::thread::sleep(PERIOD);
+    }
+}
+
+fn look_once(shared: &Shared, limits: &Limits, told: &mut Option<Instant>) {
+    let (working, stuck) = {
+        let work = shared.work.lock();
+        let stuck = |query: &&Arc<Query>| query.left.get().is_some_and(|left| left.elapsed() > STUCK_AFTER);
+        (work.len(), work.values().filter(stuck).map(|query| query.text.clone()).collect::<Vec<_>>())
+    };
+    metrics::gauge!("calltide_queries_running").set(working as f64);
+    metrics::gauge!("calltide_queries_stuck").set(stuck.len() as f64);
+    if let Some(text) = stuck.first().filter(|_| stuck.len() >= limits.stuck_max) {
+        last_resort(limits, &format!("{} stopped queries do not end, e.g. {text}", stuck.len()));
+    }
+    let Some(resident) = resident_bytes().filter(|_| working > 0) else { return };
+    if resident > limits.memory_bytes_last {
+        let mb = resident >> 20;
+        last_resort(limits, &format!("{mb} MiB of memory are in use, more than [query] memory and its margin"));
+    } else if resident > limits.memory_bytes && told.is_none_or(|told| told.elapsed() > Duration::from_secs(1)) {
+        tracing::warn!(resident, working, "the memory limit is near: all running queries are stopped");
+        metrics::counter!("calltide_queries_stopped_for_memory_total").increment(working as u64);
+        shared.stop.send_modify(|stops| *stops += 1);
+        *told = Some(Instant::now());
+    }
+}
+
+fn last_resort(limits: &Limits, reason: &str) {
+    tracing::error!(reason, "queries are out of hand");
+    if let Some(call) = &limits.last_resort {
+        call(reason);
+    }
+}
+
+/// The memory that this process holds; `None` where the system does not tell.
+fn resident_bytes() -> Option<u64> {
+    let status = std::fs::read_to_string("/proc/self/status").ok()?;
+    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"))?;
+    let kb: u64 = line.trim().trim_end_matches("kB").trim().parse().ok()?;
+    Some(kb * 1024)
+}
