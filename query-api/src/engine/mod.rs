@@ -60,7 +60,7 @@ const FOOTER_CACHE_BYTES: usize = 256 * 1024 * 1024;
 /// Functions that build a list by a number; there are table functions of the last two names.
 const REMOVED_FUNCTIONS: [&str; 4] = ["array_repeat", "array_resize", "range", "generate_series"];
 /// What is said to all who were asking when the process came near its limit.
-const NEAR_LIMIT: &str = "the memory of all queries together came near its limit, so all running ones were stopped";
+const NEAR_LIMIT: &str = "the memory of all queries together came near its limit, so the heavy ones were stopped";
 const CATALOG: &str = "calltide";
 const SCHEMA: &str = "public";
 
@@ -74,7 +74,7 @@ pub struct EngineOptions {
     /// Memory of all running queries together, in bytes (sorts, joins, aggregates, which spill when it is used up; results).
     pub memory_bytes: usize,
     /// What the process may take beside that, in bytes, for rows in passing, caches and the facts that the lake does not have
-    /// yet: half way into it all queries are stopped, beyond it comes the last resort.
+    /// yet: with three quarters of it taken the heavy queries are stopped, beyond it comes the last resort.
     pub margin_bytes: usize,
     /// Where they spill to; made, and removed when it is empty at the end.
     pub spill_dir: PathBuf,
@@ -205,7 +205,7 @@ impl Engine {
         let state = session(&options).map_err(|e| QueryError::from_run(&e))?;
         let (memory, margin) = (options.memory_bytes as u64, options.margin_bytes as u64);
         let watch = Watch::start(watch::Limits {
-            memory_bytes: memory + margin / 2,
+            memory_bytes: memory + margin / 4 * 3,
             memory_bytes_last: memory + margin,
             stuck_max: options.threads,
             last_resort: options.last_resort.clone(),
@@ -254,6 +254,9 @@ impl Engine {
         let mut waits = false;
         let answer = async {
             let prepared = self.prepare(sql, author, &asked).await?;
+            if prepared.lane == Lane::Heavy {
+                asked.is_heavy();
+            }
             waits = true;
             let turn = seat.turn(prepared.lane).await.ok_or(QueryError::Ended)?;
             waits = false;

@@ -1,7 +1,7 @@
 //! Looks at the queries from outside: a thread that no query can keep busy.
 //!
 //! Two things escape all other limits: memory that is taken outside the pool, and work that was stopped but does not end,
-//! since it never comes to a point where it could. Near the memory limit all queries are stopped; beyond its margin, or when
+//! since it never comes to a point where it could. Near the memory limit the heavy queries are stopped; beyond its margin, or when
 //! stopped work holds every thread, the last resort is called: in a process of its own that is the process's end, and
 //! whoever started it starts the next one. Must not know what queries mean.
 
@@ -17,6 +17,8 @@ use tokio::sync::watch;
 const PERIOD: Duration = Duration::from_millis(20);
 /// Work that goes on for so long after it was stopped holds its thread.
 const STUCK_AFTER: Duration = Duration::from_secs(5);
+/// How long those that were told to stop may take before others are.
+const STOP_PATIENCE: Duration = Duration::from_millis(500);
 /// How much of a query's text is kept to name it by.
 const NAMED_BY_CHARS: usize = 200;
 
@@ -40,8 +42,19 @@ pub(super) struct Limits {
 #[derive(Debug)]
 struct Query {
     text: String,
+    /// It waits in the heavy lane or runs there.
+    heavy: AtomicBool,
     /// When whoever asked for it left: it ought to end soon after.
     left: OnceLock<Instant>,
+}
+
+/// Who must stop for memory's sake.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Told {
+    Nobody,
+    /// The heavy ones: light ones cannot have taken it.
+    Heavy,
+    All,
 }
 
 #[derive(Debug)]
@@ -50,7 +63,7 @@ struct Shared {
     begun: Condvar,
     next: AtomicU64,
     ended: AtomicBool,
-    stop: watch::Sender<u64>,
+    stop: watch::Sender<Told>,
 }
 
 /// The thread and what it looks at. It ends when this is dropped.
@@ -66,7 +79,7 @@ impl Watch {
             begun: Condvar::new(),
             next: AtomicU64::new(0),
             ended: AtomicBool::new(false),
-            stop: watch::Sender::new(0),
+            stop: watch::Sender::new(Told::Nobody),
         });
         let looked_at = Arc::downgrade(&shared);
         std::thread::Builder::new().name("query-watch".to_owned()).spawn(move || look(&looked_at, &limits))?;
@@ -76,7 +89,7 @@ impl Watch {
     /// A query that somebody asks for.
     pub(super) fn asked(&self, text: &str) -> Asked {
         let text = text.chars().take(NAMED_BY_CHARS).collect();
-        let query = Arc::new(Query { text, left: OnceLock::new() });
+        let query = Arc::new(Query { text, heavy: AtomicBool::new(false), left: OnceLock::new() });
         Asked { query, shared: Arc::clone(&self.shared) }
     }
 }
@@ -106,20 +119,32 @@ impl Asked {
 
     /// Tells when the query must stop for memory's sake.
     pub(super) fn stop(&self) -> Stop {
-        Stop(self.shared.stop.subscribe())
+        Stop { query: Arc::clone(&self.query), told: self.shared.stop.subscribe() }
+    }
+
+    /// From now on it counts as heavy.
+    pub(super) fn is_heavy(&self) {
+        self.query.heavy.store(true, Ordering::Relaxed);
     }
 }
 
 /// The word to stop.
 #[derive(Debug)]
-pub(super) struct Stop(watch::Receiver<u64>);
+pub(super) struct Stop {
+    query: Arc<Query>,
+    told: watch::Receiver<Told>,
+}
 
 impl Stop {
     /// Becomes ready when the query must stop.
     pub(super) async fn asked_for(&mut self) {
-        if self.0.changed().await.is_err() {
-            std::future::pending().await
+        while self.told.changed().await.is_ok() {
+            let told = *self.told.borrow_and_update();
+            if told == Told::All || told == Told::Heavy && self.query.heavy.load(Ordering::Relaxed) {
+                return;
+            }
         }
+        std::future::pending().await
     }
 }
 
@@ -161,24 +186,29 @@ fn look(shared: &Weak<Shared>, limits: &Limits) {
 }
 
 fn look_once(shared: &Shared, limits: &Limits, told: &mut Option<Instant>) {
-    let (working, stuck) = {
-        let work = shared.work.lock();
-        let stuck = |query: &&Arc<Query>| query.left.get().is_some_and(|left| left.elapsed() > STUCK_AFTER);
-        (work.len(), work.values().filter(stuck).map(|query| query.text.clone()).collect::<Vec<_>>())
-    };
-    metrics::gauge!("calltide_queries_running").set(working as f64);
+    let work: Vec<_> = shared.work.lock().values().cloned().collect();
+    let stuck: Vec<_> = work.iter().filter(|q| q.left.get().is_some_and(|l| l.elapsed() > STUCK_AFTER)).collect();
+    metrics::gauge!("calltide_queries_running").set(work.len() as f64);
     metrics::gauge!("calltide_queries_stuck").set(stuck.len() as f64);
-    if let Some(text) = stuck.first().filter(|_| stuck.len() >= limits.stuck_max) {
-        last_resort(limits, &format!("{} stopped queries do not end, e.g. {text}", stuck.len()));
+    if let Some(query) = stuck.first().filter(|_| stuck.len() >= limits.stuck_max) {
+        last_resort(limits, &format!("{} stopped queries do not end, e.g. {}", stuck.len(), query.text));
     }
-    let Some(resident) = resident_bytes().filter(|_| working > 0) else { return };
+    let Some(resident) = resident_bytes().filter(|_| !work.is_empty()) else { return };
     if resident > limits.memory_bytes_last {
         let mb = resident >> 20;
         last_resort(limits, &format!("{mb} MiB of memory are in use, more than [query] memory and its margin"));
-    } else if resident > limits.memory_bytes && told.is_none_or(|told| told.elapsed() > Duration::from_secs(1)) {
-        tracing::warn!(resident, working, "the memory limit is near: all running queries are stopped");
-        metrics::counter!("calltide_queries_stopped_for_memory_total").increment(working as u64);
-        shared.stop.send_modify(|stops| *stops += 1);
+    } else if resident > limits.memory_bytes && told.is_none_or(|told| told.elapsed() > STOP_PATIENCE) {
+        let heavy = work.iter().any(|q| q.left.get().is_none() && q.heavy.load(Ordering::Relaxed));
+        let ending = work.iter().any(|q| q.left.get().is_some());
+        let stop = match (heavy, ending) {
+            (true, _) => Told::Heavy,
+            // What was stopped before still holds the memory, and gives it back or comes to be stuck.
+            (false, true) => return,
+            (false, false) => Told::All,
+        };
+        tracing::warn!(resident, running = work.len(), ?stop, "the memory limit is near: queries are stopped");
+        metrics::counter!("calltide_queries_stopped_for_memory_total").increment(1);
+        shared.stop.send_replace(stop);
         *told = Some(Instant::now());
     }
 }

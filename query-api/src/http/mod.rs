@@ -16,11 +16,14 @@ mod sql;
 pub use openapi::openapi;
 
 use std::future::Future;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
 use axum::Router;
-use axum::extract::DefaultBodyLimit;
+use axum::extract::{DefaultBodyLimit, Request};
+use axum::http::header;
+use axum::middleware::{self, Next};
+use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use metrics_exporter_prometheus::PrometheusHandle;
 use tokio::net::TcpListener;
@@ -68,7 +71,25 @@ pub fn router(engine: Arc<Engine>, metrics: Option<PrometheusHandle>) -> Router 
         .fallback(async || Problem::not_found("there is nothing at this address; see /openapi.json"))
         .method_not_allowed_fallback(async || Problem::method_not_allowed())
         .layer(DefaultBodyLimit::max(BODY_BYTES_MAX))
+        .layer(middleware::from_fn(only_by_a_local_name))
         .with_state(App { engine, metrics })
+}
+
+/// Refuses requests that came by a name of somebody else's: a web page can make its own name point here, and its script in
+/// the browser of somebody on this machine would read everything.
+async fn only_by_a_local_name(request: Request, next: Next) -> Response {
+    let host = request.headers().get(header::HOST).and_then(|host| host.to_str().ok());
+    let name = host.or_else(|| request.uri().host()).unwrap_or("localhost");
+    let name = match name.rsplit_once(':') {
+        Some((name, port)) if port.bytes().all(|b| b.is_ascii_digit()) => name,
+        Some(_) | None => name,
+    };
+    let literal = name.trim_start_matches('[').trim_end_matches(']').parse::<IpAddr>();
+    if name.eq_ignore_ascii_case("localhost") || literal.is_ok_and(|ip| ip.is_loopback()) {
+        next.run(request).await
+    } else {
+        Problem::misdirected(name).into_response()
+    }
 }
 
 /// Serves until `shutdown` is ready and the requests in hand are answered.

@@ -48,6 +48,12 @@ impl Problem {
         Self::new(StatusCode::PAYLOAD_TOO_LARGE, "too-large", "The request is too large", detail)
     }
 
+    /// The request was sent to a name that is not this machine's own.
+    pub(super) fn misdirected(name: &str) -> Self {
+        let detail = format!("`{name}` is not served here; a proxy must send the Host `localhost`");
+        Self::new(StatusCode::MISDIRECTED_REQUEST, "misdirected", "The request came by another name", detail)
+    }
+
     /// None of the asked media types can be had.
     pub(super) fn not_acceptable(known: &str) -> Self {
         let detail = format!("this address answers in {known}");
