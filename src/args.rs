@@ -76,6 +76,9 @@ pub(crate) enum Command {
     /// Show what is in the log
     #[command(subcommand)]
     Log(Log),
+    /// Show what the tables consist of, and keep them small
+    #[command(subcommand, after_help = LAKE_EXAMPLES)]
+    Lake(Lake),
     /// Derive every table again from the log or the archive, and swap the new ones in
     Replay(Replay),
     /// Measure decoding, folding and importing on this machine
@@ -94,6 +97,7 @@ impl Command {
             | Self::Inspect(_)
             | Self::Check(_)
             | Self::Log(_)
+            | Self::Lake(_)
             | Self::Replay(_)
             | Self::Bench(_) => Voice::Quiet,
         }
@@ -367,6 +371,36 @@ mod tests {
         assert!(parse("calltide demo --speed NaN").is_err());
         assert!(parse("calltide demo --speed 12.5").is_ok());
     }
+}
+
+const LAKE_EXAMPLES: &str = "\
+`up` does all of it by itself, every hour ([lake] upkeep_every, retain_days). While it runs, these
+commands go through it.
+
+Examples:
+  calltide lake ls
+  calltide lake compact
+  calltide lake retain --dry-run";
+
+/// `calltide lake`
+#[derive(Debug, Subcommand)]
+pub(crate) enum Lake {
+    /// List the tables: rows, files, bytes, days, versions
+    Ls,
+    /// Merge small files
+    Compact(Upkeep),
+    /// Remove files that no query of the last day needs, tables that a replay replaced, old entries of the tables' logs
+    Vacuum(Upkeep),
+    /// Drop the days that [lake] retain_days no longer keeps
+    Retain(Upkeep),
+}
+
+/// How it is done.
+#[derive(Debug, Clone, Copy, ClapArgs)]
+pub(crate) struct Upkeep {
+    /// Only tell what would be done
+    #[arg(long)]
+    pub(crate) dry_run: bool,
 }
 
 /// `calltide replay`
