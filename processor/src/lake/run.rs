@@ -281,7 +281,9 @@ impl Driver {
     /// `None`: the table is stopped, or the step failed, which was logged.
     fn step(&mut self, def: &'static TableDef, step: Step, dry_run: bool) -> Option<Result<Done>> {
         let removed = match step {
-            Step::Compact { past, today } => return self.with(def, |writer| writer.merge(past, today, dry_run)).map(Ok),
+            Step::Compact { past, today } => {
+                return self.with(def, |writer| writer.merge(past, today, dry_run)).map(Ok);
+            }
             Step::Retain { before } => return self.with(def, |writer| writer.retire(before, dry_run)).map(Ok),
             Step::Vacuum => self.lake.vacuum_table(def, dry_run),
             Step::Generations => self.lake.remove_generations(dry_run),

@@ -223,7 +223,12 @@ impl LakeWriter {
             let operation = DeltaOperation::Delete { predicate: Some(format!("{DAY} < '{first_kept}'")) };
             if lake.wait(self.table.commit(actions, &[], operation))? == Committed::Yes {
                 self.seen = self.table.version();
-                tracing::info!(table = done.table, before = first_kept, rows = done.rows, "dropped days that are too old");
+                tracing::info!(
+                    table = done.table,
+                    before = first_kept,
+                    rows = done.rows,
+                    "dropped days that are too old"
+                );
                 return Ok(done);
             }
         }
