@@ -429,6 +429,21 @@ pub(crate) struct Bench {
     /// Only this stage
     #[arg(long, value_enum)]
     pub(crate) only: Option<BenchStage>,
+    /// With --only pressure: for how many seconds events come
+    #[arg(long, default_value_t = 60, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=3600))]
+    pub(crate) seconds: u32,
+    /// With --only pressure: how many a second
+    #[arg(long, default_value_t = 20_000, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=200_000))]
+    pub(crate) rate: u32,
+    /// What `--only pressure` starts: collects from this port of this machine until stdin is closed
+    #[arg(long, hide = true, requires = "into")]
+    pub(crate) collect_from: Option<u16>,
+    /// And into this data directory
+    #[arg(long, hide = true)]
+    pub(crate) into: Option<PathBuf>,
+    /// And as slowly as a disk of so many records a second that stalls
+    #[arg(long, hide = true)]
+    pub(crate) slow_to: Option<u32>,
     /// Instead of measuring, write the repeated recording into this folder
     #[arg(long, value_name = "DIR")]
     pub(crate) files: Option<PathBuf>,
@@ -443,4 +458,10 @@ pub(crate) enum BenchStage {
     Fold,
     /// A file to the lake, by the command itself.
     Import,
+    /// Live collecting while the disk is slow and stalls and nothing derives; only when asked for
+    ///
+    /// A PBX that cuts the line after 5 s says the events; the disk takes one and a half times of what comes and stalls for
+    /// 2 s every 8 s. As root with the block controller of cgroups v1 the kernel holds the disk back; elsewhere the appends
+    /// are delayed as by such a disk. Afterwards it is checked that every event is in the log, once and in order.
+    Pressure,
 }

@@ -3,6 +3,7 @@
 //! It delays appends, as a disk would that takes so many records a second and nothing at all for a while now and then.
 //! What it promises otherwise is what the log below promises.
 
+use std::sync::Arc;
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
@@ -22,22 +23,17 @@ pub struct Pace {
 }
 
 /// See the module.
-pub struct SlowLog<L> {
-    log: L,
+pub struct SlowLog {
+    log: Arc<dyn EventLog>,
     pace: Pace,
     /// When the first append came, and until when the disk is busy with what it took.
     times: Mutex<Option<(Instant, Instant)>>,
 }
 
-impl<L> SlowLog<L> {
+impl SlowLog {
     /// Slows a log down.
-    pub fn new(log: L, pace: Pace) -> Self {
+    pub fn new(log: Arc<dyn EventLog>, pace: Pace) -> Self {
         Self { log, pace, times: Mutex::new(None) }
-    }
-
-    /// The log below.
-    pub fn inner(&self) -> &L {
-        &self.log
     }
 
     /// When an append of so many records is done that comes now.
@@ -72,7 +68,7 @@ impl Pace {
     }
 }
 
-impl<L: EventLog> EventLog for SlowLog<L> {
+impl EventLog for SlowLog {
     fn topics(&self) -> Vec<TopicSpec> {
         self.log.topics()
     }

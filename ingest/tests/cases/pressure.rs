@@ -110,14 +110,15 @@ async fn a_disk_of_one_and_a_half_times_the_input_with_stalls_disconnects_nobody
     const BUFFER: usize = 64 << 20;
     let pace =
         Pace { records_per_second: 1.5 * RATE, stall_every: Duration::from_secs(2), stall: Duration::from_secs(2) };
-    let log = Arc::new(SlowLog::new(MemoryLog::default(), pace));
+    let kept = Arc::new(MemoryLog::default());
+    let log = Arc::new(SlowLog::new(kept.clone(), pace));
     let mut playback = play(EVENTS, RATE).await;
-    let collector = Collector::start("slow", playback.address.port(), BUFFER, log.clone());
+    let collector = Collector::start("slow", playback.address.port(), BUFFER, log);
     tokio::time::timeout(PATIENCE, playback.all_sent()).await.unwrap();
     let played = playback.played();
-    has_events(log.inner(), EVENTS as usize).await;
+    has_events(&kept, EVENTS as usize).await;
     collector.stop().await.unwrap();
-    check(log.inner(), EVENTS);
+    check(&kept, EVENTS);
     assert_eq!((played.connections, played.dropped), (1, 0));
     // Two seconds' events at the least: there was something to hold.
     let held = meter("calltide_ami_buffered_bytes_max", "slow");
