@@ -50,7 +50,7 @@ pub(crate) fn run(places: &Places, asked: &args::Lake) -> Result<()> {
     let data = places.data();
     if !data.has_lake() {
         return Err(Failure::new(Exit::NotFound, format!("there are no tables in {}", data.path().display()))
-            .hint("give the right directory with --data; `calltide up` and `calltide import` make them"));
+            .hint("`calltide import` or `calltide up` makes them; give the right directory with --data"));
     }
     let (task, how) = match asked {
         args::Lake::Ls => return ls(&data),
