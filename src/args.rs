@@ -76,6 +76,9 @@ pub(crate) enum Command {
     /// Show what is in the log
     #[command(subcommand)]
     Log(Log),
+    /// Show what the tables consist of, and keep them small
+    #[command(subcommand, after_help = LAKE_EXAMPLES)]
+    Lake(Lake),
     /// Derive every table again from the log or the archive, and swap the new ones in
     Replay(Replay),
     /// Measure decoding, folding and importing on this machine
@@ -94,6 +97,7 @@ impl Command {
             | Self::Inspect(_)
             | Self::Check(_)
             | Self::Log(_)
+            | Self::Lake(_)
             | Self::Replay(_)
             | Self::Bench(_) => Voice::Quiet,
         }
@@ -369,6 +373,36 @@ mod tests {
     }
 }
 
+const LAKE_EXAMPLES: &str = "\
+`up` does all of it by itself, every hour ([lake] upkeep_every, retain_days). While it runs, these
+commands go through it.
+
+Examples:
+  calltide lake ls
+  calltide lake compact
+  calltide lake retain --dry-run";
+
+/// `calltide lake`
+#[derive(Debug, Subcommand)]
+pub(crate) enum Lake {
+    /// List the tables: rows, files, bytes, days, versions
+    Ls,
+    /// Merge small files
+    Compact(Upkeep),
+    /// Remove files that no query of the last day needs, tables that a replay replaced, old entries of the tables' logs
+    Vacuum(Upkeep),
+    /// Drop the days that [lake] retain_days no longer keeps
+    Retain(Upkeep),
+}
+
+/// How it is done.
+#[derive(Debug, Clone, Copy, ClapArgs)]
+pub(crate) struct Upkeep {
+    /// Only tell what would be done
+    #[arg(long)]
+    pub(crate) dry_run: bool,
+}
+
 /// `calltide replay`
 #[derive(Debug, ClapArgs)]
 pub(crate) struct Replay {
@@ -395,6 +429,21 @@ pub(crate) struct Bench {
     /// Only this stage
     #[arg(long, value_enum)]
     pub(crate) only: Option<BenchStage>,
+    /// With --only pressure: for how many seconds events come
+    #[arg(long, default_value_t = 60, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=3600))]
+    pub(crate) seconds: u32,
+    /// With --only pressure: how many a second
+    #[arg(long, default_value_t = 20_000, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=200_000))]
+    pub(crate) rate: u32,
+    /// What `--only pressure` starts: collects from this port of this machine until stdin is closed
+    #[arg(long, hide = true, requires = "into")]
+    pub(crate) collect_from: Option<u16>,
+    /// And into this data directory
+    #[arg(long, hide = true)]
+    pub(crate) into: Option<PathBuf>,
+    /// And as slowly as a disk of so many records a second that stalls
+    #[arg(long, hide = true)]
+    pub(crate) slow_to: Option<u32>,
     /// Instead of measuring, write the repeated recording into this folder
     #[arg(long, value_name = "DIR")]
     pub(crate) files: Option<PathBuf>,
@@ -409,4 +458,10 @@ pub(crate) enum BenchStage {
     Fold,
     /// A file to the lake, by the command itself.
     Import,
+    /// Live collecting while the disk is slow and stalls and nothing derives; only when asked for
+    ///
+    /// A PBX that cuts the line after 5 s says the events; the disk takes one and a half times of what comes and stalls for
+    /// 2 s every 8 s. As root with the block controller of cgroups v1 the kernel holds the disk back; elsewhere the appends
+    /// are delayed as by such a disk. Afterwards it is checked that every event is in the log, once and in order.
+    Pressure,
 }

@@ -1,4 +1,4 @@
-//! The socket by which commands ask a running `up` to do what only the writing process can: import.
+//! The socket by which commands ask a running `up` to do what only the writing process can: import, look after tables.
 //!
 //! One connection, one JSON line with the order; JSON lines back: stages, then the outcome or a failure. The socket lies in
 //! the data directory, so whoever may write there may ask.
@@ -13,6 +13,7 @@ use crate::config::Config;
 use crate::data::DataDir;
 use crate::errors::{Exit, Failure, Result};
 use crate::import::{self, Order, Outcome, Stage};
+use crate::lake::{Told, Work};
 use crate::site::Site;
 
 /// What is asked.
@@ -20,6 +21,7 @@ use crate::site::Site;
 #[serde(rename_all = "snake_case")]
 enum Request {
     Import(Order),
+    Upkeep(Work),
 }
 
 /// What is answered, line by line.
@@ -28,11 +30,37 @@ enum Request {
 enum Reply {
     Stage(Stage),
     Done(Outcome),
+    Upkept(Told),
+    AllUpkept,
     Failed(Failure),
 }
 
 /// Asks a running `up` to import. `None`: none is running.
 pub(crate) fn import(data: &DataDir, order: &Order, told: &mut dyn FnMut(Stage)) -> Result<Option<Outcome>> {
+    ask(data, &Request::Import(order.clone()), &mut |reply| match reply {
+        Reply::Stage(stage) => {
+            told(stage);
+            None
+        }
+        Reply::Done(outcome) => Some(outcome),
+        Reply::Upkept(_) | Reply::AllUpkept | Reply::Failed(_) => None,
+    })
+}
+
+/// Asks a running `up` to look after the tables. `None`: none is running.
+pub(crate) fn upkeep(data: &DataDir, work: Work, told: &mut dyn FnMut(Told)) -> Result<Option<()>> {
+    ask(data, &Request::Upkeep(work), &mut |reply| match reply {
+        Reply::Upkept(step) => {
+            told(step);
+            None
+        }
+        Reply::AllUpkept => Some(()),
+        Reply::Stage(_) | Reply::Done(_) | Reply::Failed(_) => None,
+    })
+}
+
+/// Asks, and gives each reply to `each` until that has an answer.
+fn ask<T>(data: &DataDir, request: &Request, each: &mut dyn FnMut(Reply) -> Option<T>) -> Result<Option<T>> {
     let path = data.control();
     let mut stream = match UnixStream::connect(&path) {
         Ok(stream) => stream,
@@ -42,17 +70,20 @@ pub(crate) fn import(data: &DataDir, order: &Order, told: &mut dyn FnMut(Stage))
         Err(e) => return Err(Failure::io("ask the running `up` by", &path, &e)),
     };
     let broken = |e: &std::io::Error| {
-        Failure::new(Exit::Failed, "the running `up` ended during the import")
+        Failure::new(Exit::Failed, "the running `up` ended before it was done")
             .because(e)
-            .hint("import again: it goes on where it was interrupted")
+            .hint("do it again: it goes on where it was interrupted")
     };
-    send(&mut stream, &Request::Import(order.clone())).map_err(|e| broken(&e))?;
+    send(&mut stream, request).map_err(|e| broken(&e))?;
     for line in BufReader::new(stream).lines() {
         let line = line.map_err(|e| broken(&e))?;
         match serde_json::from_str(&line) {
-            Ok(Reply::Stage(stage)) => told(stage),
-            Ok(Reply::Done(outcome)) => return Ok(Some(outcome)),
             Ok(Reply::Failed(failure)) => return Err(failure),
+            Ok(reply) => {
+                if let Some(answer) = each(reply) {
+                    return Ok(Some(answer));
+                }
+            }
             Err(e) => {
                 let failure = Failure::new(Exit::Failed, "the running `up` answers in another way than expected");
                 return Err(failure.because(&e).hint("it is of another version; restart it"));
@@ -112,21 +143,22 @@ impl Drop for Control {
     }
 }
 
-fn serve(mut stream: UnixStream, site: &Site, config: &Config) {
+fn serve(stream: UnixStream, site: &Site, config: &Config) {
     let mut line = String::new();
     let read = stream.try_clone().and_then(|stream| BufReader::new(stream).read_line(&mut line));
     let request = read.map_err(|e| e.to_string()).and_then(|_| serde_json::from_str(&line).map_err(|e| e.to_string()));
-    let order = match request {
-        Ok(Request::Import(order)) => order,
-        Err(reason) => {
-            tracing::warn!(reason, "a request on the control socket could not be read");
-            return;
-        }
-    };
+    match request {
+        Ok(Request::Import(order)) => import_now(stream, site, config, &order),
+        Ok(Request::Upkeep(work)) => upkeep_now(stream, site, config, work),
+        Err(reason) => tracing::warn!(reason, "a request on the control socket could not be read"),
+    }
+}
+
+fn import_now(mut stream: UnixStream, site: &Site, config: &Config, order: &Order) {
     tracing::info!("import begins");
     // An asker who leaves does not stop the import: half of one is of use to nobody.
     let mut tell = |reply: &Reply| drop(send(&mut stream, reply));
-    let outcome = import::carry_out(site, config, &order, &mut |stage| tell(&Reply::Stage(stage)));
+    let outcome = import::carry_out(site, config, order, &mut |stage| tell(&Reply::Stage(stage)));
     match outcome {
         Ok(outcome) => {
             tracing::info!(calls = outcome.calls(), pbx = outcome.pbx(), "import done");
@@ -134,6 +166,17 @@ fn serve(mut stream: UnixStream, site: &Site, config: &Config) {
         }
         Err(failure) => {
             tracing::warn!(error = failure.error(), "import failed");
+            tell(&Reply::Failed(failure));
+        }
+    }
+}
+
+fn upkeep_now(mut stream: UnixStream, site: &Site, config: &Config, work: Work) {
+    let mut tell = |reply: &Reply| drop(send(&mut stream, reply));
+    match site.upkeep(work.upkeep(config), &mut |done| tell(&Reply::Upkept(Told::of(&done)))) {
+        Ok(()) => tell(&Reply::AllUpkept),
+        Err(failure) => {
+            tracing::warn!(error = failure.error(), "the tables were not looked after in full");
             tell(&Reply::Failed(failure));
         }
     }

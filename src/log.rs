@@ -57,7 +57,8 @@ fn ls(data: &DataDir) -> Result<()> {
     output::data(format!("{}\n{}", drawn(&topics), drawn(&journals)).as_bytes())
 }
 
-fn plain_table<const N: usize>(titles: [&str; N]) -> Table {
+/// A table with a line of titles and nothing else drawn.
+pub(crate) fn plain_table<const N: usize>(titles: [&str; N]) -> Table {
     let mut table = Table::new();
     table.load_preset(presets::NOTHING);
     table.set_style(TableComponent::HeaderLines, '─').set_style(TableComponent::MiddleHeaderIntersections, '─');
@@ -65,7 +66,8 @@ fn plain_table<const N: usize>(titles: [&str; N]) -> Table {
     table
 }
 
-fn drawn(table: &Table) -> String {
+/// As it is printed.
+pub(crate) fn drawn(table: &Table) -> String {
     table.lines().map(|line| line.trim_end().to_owned() + "\n").collect()
 }
 

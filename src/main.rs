@@ -14,6 +14,7 @@ mod demo;
 mod errors;
 mod import;
 mod inspect;
+mod lake;
 mod log;
 mod outcome_table;
 mod output;
@@ -61,6 +62,7 @@ fn run(args: Args) -> Result<ExitCode> {
         Command::Inspect(inspect) => inspect::run(places, &inspect),
         Command::Check(check) => return check::run(places, &check),
         Command::Log(log) => return log::run(places, &log),
+        Command::Lake(asked) => lake::run(places, &asked),
         Command::Replay(replay) => replay::run(places, &replay),
         Command::Bench(bench) => bench::run(&bench),
     };

@@ -12,7 +12,7 @@ use std::time::Duration;
 use calltide_eventlog::embedded::{EmbeddedLog, EmbeddedOptions};
 use calltide_eventlog::{Cleanup, EventLog, LogError, TopicSpec};
 use calltide_processor::calls::{CallSettings, Calls};
-use calltide_processor::lake::{Lake, LakeThread};
+use calltide_processor::lake::{Done, Lake, LakeThread, Upkeep};
 use calltide_processor::runtime::{Driver, RuntimeError};
 use calltide_schemas::topics::{EVENTS, TOPICS};
 use tokio::sync::watch;
@@ -56,6 +56,16 @@ impl Site {
     pub(crate) fn flush(&self) -> Result<()> {
         self.fold.caught_up()?;
         Ok(self.lake.flush_and_wait()?)
+    }
+
+    /// Looks after the tables, and tells what was done.
+    pub(crate) fn upkeep(&self, asked: Upkeep, told: &mut dyn FnMut(Done)) -> Result<()> {
+        Ok(self.lake.upkeep(asked, told)?)
+    }
+
+    /// Ends the fold, so that nobody waits for what it cannot do, e.g. on a full disk. What was appended stays.
+    pub(crate) fn give_up(&self) {
+        self.fold.stop.store(true, Ordering::Release);
     }
 
     /// Becomes ready when the fold ended although nobody asked it to.

@@ -7,6 +7,7 @@
 
 pub mod embedded;
 mod record;
+pub mod slow;
 mod topic;
 
 pub use record::{Batch, Change, Commit, Output, ReadRecord, Record};

@@ -10,3 +10,5 @@ mod import;
 mod live;
 #[path = "cases/memory.rs"]
 mod memory;
+#[path = "cases/pressure.rs"]
+mod pressure;

@@ -2,6 +2,8 @@
 #![expect(clippy::unwrap_used, reason = "tests")]
 
 mod lake_parts;
+#[path = "lake_parts/upkeep.rs"]
+mod upkeep;
 
 use calltide_eventlog::{EventLog, ReadRecord, Record};
 use calltide_processor::lake::{Lake, LakeError, LakeThread, Options};
@@ -73,7 +75,7 @@ fn a_correction_replaces_the_row_in_whichever_day_it_was() {
 }
 
 #[test]
-fn an_older_or_equal_version_changes_nothing() {
+fn an_older_version_changes_nothing_and_of_equal_ones_the_later_counts() {
     let site = Site::new();
     site.reject("a", 3, NINE, "third");
     site.run("rejects").unwrap();
@@ -83,7 +85,23 @@ fn an_older_or_equal_version_changes_nothing() {
     site.run("rejects").unwrap();
     site.reject("a", 3, NINE, "third again");
     site.run("rejects").unwrap();
-    assert_eq!(site.rejects(), ["2026-11-21 a 3 third", "2026-11-21 b 2 second"]);
+    assert_eq!(site.rejects(), ["2026-11-21 a 3 third again", "2026-11-21 b 2 second"]);
+}
+
+#[test]
+fn a_first_version_that_is_told_again_is_no_second_row() {
+    let site = Site::new();
+    site.reject("a", 1, NINE, "first");
+    site.reject("b", 1, NINE - DAY, "of another day");
+    site.run("rejects").unwrap();
+    // What was forgotten is told anew: in a commit of its own, and among others.
+    site.reject("a", 1, NINE, "again");
+    site.run("rejects").unwrap();
+    assert_eq!(site.rejects(), ["2026-11-20 b 1 of another day", "2026-11-21 a 1 again"]);
+    site.reject("c", 2, NINE, "new");
+    site.reject("b", 1, NINE - DAY, "again");
+    site.run("rejects").unwrap();
+    assert_eq!(site.rejects(), ["2026-11-20 b 1 again", "2026-11-21 a 1 again", "2026-11-21 c 2 new"]);
 }
 
 #[test]

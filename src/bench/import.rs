@@ -42,7 +42,7 @@ pub(crate) fn measure(events: u64) -> Result<String> {
 }
 
 /// The highest resident memory that a process had, as Linux tells it; 0 where it doesn't.
-fn resident_peak_kb(pid: u32) -> u64 {
+pub(super) fn resident_peak_kb(pid: u32) -> u64 {
     let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
     let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
     peak.and_then(|text| text.trim().strip_suffix(" kB")).and_then(|kb| kb.trim().parse().ok()).unwrap_or(0)

@@ -1,12 +1,14 @@
 //! `calltide bench`: how fast this machine decodes, folds and imports, from the recorded captures repeated.
 //!
-//! Decoding and folding are timed in processor time of one thread; `import` is the whole command in a process of its own, whose peak memory
-//! is read from the system. Nothing is written outside a temporary directory.
+//! Decoding and folding are timed in processor time of one thread; `import` is the whole command in a process of its own,
+//! whose peak memory is read from the system; `pressure` is live collecting on a slow disk. Nothing is written outside a
+//! temporary directory.
 
 mod decode;
 mod files;
 mod fold;
 mod import;
+mod pressure;
 mod repeat;
 mod stopwatch;
 
@@ -24,6 +26,12 @@ const PBX: &str = "site-a";
 pub(crate) fn run(asked: &Bench) -> Result<()> {
     if let Some(folder) = &asked.files {
         return files::write(folder, asked.events);
+    }
+    if let (Some(port), Some(into)) = (asked.collect_from, &asked.into) {
+        return pressure::collect(port, into, asked.slow_to);
+    }
+    if asked.only == Some(BenchStage::Pressure) {
+        return output::data(pressure::measure(asked.rate, asked.seconds)?.as_bytes());
     }
     let wanted = |stage| asked.only.is_none_or(|only| only == stage);
     if wanted(BenchStage::Decode) {

@@ -5,6 +5,7 @@
 
 mod calls;
 mod complaint;
+mod lake;
 mod pbx;
 mod units;
 
@@ -16,6 +17,7 @@ use figment::{Figment, Metadata, Profile, Provider};
 use serde::Deserialize;
 
 pub(crate) use calls::Calls;
+pub(crate) use lake::Lake;
 pub(crate) use pbx::Pbx;
 use units::{Bytes, Span};
 
@@ -40,7 +42,7 @@ pub(crate) struct Config {
     pub(crate) calls: Calls,
     /// The HTTP door.
     pub(crate) http: Http,
-    /// When the tables are written.
+    /// When the tables are written, and what they keep.
     pub(crate) lake: Lake,
     /// What queries may use.
     pub(crate) query: Query,
@@ -58,25 +60,6 @@ impl Default for Http {
     fn default() -> Self {
         // Of no well-known service, so it is free on most machines.
         Self { listen: "127.0.0.1:8474".to_owned() }
-    }
-}
-
-/// When the tables are written.
-#[derive(Debug, Clone, Default, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub(crate) struct Lake {
-    commit_every: Option<Span>,
-    commit_bytes: Option<Bytes>,
-}
-
-impl Lake {
-    /// As the lake's writer takes it.
-    pub(crate) fn options(&self) -> calltide_processor::lake::Options {
-        let usual = calltide_processor::lake::Options::default();
-        calltide_processor::lake::Options {
-            commit_every: self.commit_every.map_or(usual.commit_every, Span::duration),
-            commit_bytes: self.commit_bytes.map_or(usual.commit_bytes, Bytes::count),
-        }
     }
 }
 

@@ -12,6 +12,8 @@ use calltide_query_api::reports::outcomes::{Dimension, Direction, OutcomesQuery,
 use calltide_query_api::{Engine, Principal, QueryOutput, format};
 use metrics_exporter_prometheus::PrometheusHandle;
 use serde::Deserialize;
+use tokio::runtime::Runtime;
+use tokio::sync::oneshot;
 
 use crate::args::{Demo, Places};
 use crate::config::Config;
@@ -47,12 +49,15 @@ pub(crate) fn run(places: &Places, asked: &Demo) -> Result<()> {
     let told = match told {
         Ok(told) => told,
         Err(failure) => {
-            // Nobody may write there while it is removed.
-            site.close()?;
+            // Nobody may write there while it is removed. What went wrong first is told.
+            drop(site.close());
             return Err(failure);
         }
     };
-    site.flush()?;
+    if let Err(failure) = flushed(&site, &runtime) {
+        drop(site.close());
+        return Err(failure);
+    }
     let engine = Arc::new(Engine::new(config.engine(&data, Some(Arc::clone(&site.log))))?);
     runtime.block_on(async {
         let text = reported(&engine).await?;
@@ -69,6 +74,23 @@ pub(crate) fn run(places: &Places, asked: &Demo) -> Result<()> {
     })?;
     drop(engine);
     site.close()
+}
+
+/// Returns when everything is in the tables, or when told to stop: a full disk may keep it from ever getting there.
+fn flushed(site: &Site, runtime: &Runtime) -> Result<()> {
+    std::thread::scope(|scope| {
+        let (tell, done) = oneshot::channel();
+        scope.spawn(move || drop(tell.send(site.flush())));
+        runtime.block_on(async {
+            tokio::select! {
+                done = done => done.unwrap_or_else(|_| Err(Failure::new(Exit::Failed, "the tables were not written"))),
+                () = query_api::told_to_stop() => {
+                    site.give_up();
+                    Err(Failure::new(Exit::Interrupted, "interrupted"))
+                }
+            }
+        })
+    })
 }
 
 async fn serve(

@@ -86,7 +86,7 @@ fn collector_ended(
 
 /// Derives and writes what was collected, and ends the threads.
 fn close(mut site: Arc<Site>) -> Result<()> {
-    let until = std::time::Instant::now() + IMPORT_PATIENCE;
+    let (mut until, mut given_up) = (std::time::Instant::now() + IMPORT_PATIENCE, false);
     loop {
         match Arc::try_unwrap(site) {
             Ok(site) => return site.close(),
@@ -94,10 +94,14 @@ fn close(mut site: Arc<Site>) -> Result<()> {
                 std::thread::sleep(Duration::from_millis(20));
                 site = shared;
             }
-            Err(shared) => {
+            Err(shared) if !given_up => {
                 tracing::warn!("an import was interrupted; repeat it, and it goes on where it was");
-                return shared.flush();
+                // It may wait for what cannot be done, e.g. on a full disk.
+                shared.give_up();
+                (site, given_up, until) = (shared, true, std::time::Instant::now() + IMPORT_PATIENCE);
             }
+            // It reads its files; what it appended is derived when the directory is opened again.
+            Err(_) => return Ok(()),
         }
     }
 }

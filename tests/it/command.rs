@@ -7,6 +7,7 @@
 mod checks;
 mod failures;
 mod imports;
+mod lake;
 mod questions;
 mod running;
 mod started;

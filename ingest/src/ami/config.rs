@@ -6,6 +6,9 @@ use std::time::Duration;
 
 use crate::decode::redact::Redaction;
 
+/// Several seconds of the busiest PBX: 20,000 events a second are some eight megabytes.
+const BUFFER_BYTES: usize = 64 << 20;
+
 /// Where and how to collect.
 #[derive(Debug, Clone)]
 pub struct AmiConfig {
@@ -27,6 +30,8 @@ pub struct AmiConfig {
     pub ping_every: Duration,
     /// After how long without a byte the connection is given up; must be several times `ping_every`.
     pub read_deadline: Duration,
+    /// What may be read ahead of the log, in bytes; beyond it reading waits.
+    pub buffer_bytes: usize,
     /// First wait before connecting again.
     pub retry_min: Duration,
     /// Longest wait before connecting again.
@@ -86,6 +91,7 @@ impl AmiConfig {
             tls: Tls::default(),
             ping_every: Duration::from_secs(1),
             read_deadline: Duration::from_secs(10),
+            buffer_bytes: BUFFER_BYTES,
             retry_min: Duration::from_secs(1),
             retry_max: Duration::from_secs(30),
             retry_refused: Duration::from_secs(60),

@@ -6,13 +6,13 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use bytes::Bytes;
 use calltide_eventlog::{EventLog, LogError, Record};
 use calltide_schemas::Micros;
 use calltide_schemas::envelope::Source;
 use calltide_schemas::topics::EVENTS;
-use tokio::sync::{mpsc, watch};
+use tokio::sync::watch;
 
+use super::buffer::{Chunk, Pieces};
 use super::{AmiConfig, AmiStatus};
 use crate::decode::Garbage;
 use crate::decode::ami::{Frame, FrameKind, Framer, Item};
@@ -22,17 +22,11 @@ use crate::encode::{Encoder, Stamp};
 /// Records appended at once at most: a bound for memory while catching up.
 const BATCH_RECORDS: usize = 4096;
 
+/// And bytes of their events: a frame may have a megabyte.
+const BATCH_BYTES: usize = 4 << 20;
+
 /// How long to wait before a full disk is tried again.
 const DISK_FULL_WAIT: Duration = Duration::from_secs(1);
-
-/// What the reader hands over.
-#[derive(Debug)]
-pub(super) enum Chunk {
-    /// Bytes, and when they were read.
-    Bytes { seen: Micros, bytes: Bytes },
-    /// The connection is over.
-    End { seen: Micros, reason: &'static str },
-}
 
 /// The journal.
 pub(super) struct Journal {
@@ -40,6 +34,7 @@ pub(super) struct Journal {
     encoder: Encoder,
     framer: Framer,
     batch: Vec<Record>,
+    batch_bytes: usize,
     offset: u64,
     pbx_clock: PbxClock,
     /// The time given to the last event that had none.
@@ -90,6 +85,7 @@ impl Journal {
             encoder: Encoder::new(&config.pbx, &name(at), config.redaction.clone()),
             framer: Framer::default(),
             batch: Vec::with_capacity(BATCH_RECORDS),
+            batch_bytes: 0,
             offset: 0,
             pbx_clock,
             untimed_last: Micros(i64::MIN),
@@ -107,35 +103,37 @@ impl Journal {
     }
 
     /// Journals what comes until the connection is over and everything is in the log.
-    pub(super) fn run(mut self, mut queue: mpsc::Receiver<Chunk>) -> Result<(), LogError> {
-        while let Some(first) = queue.blocking_recv() {
+    pub(super) fn run(mut self, mut pieces: Pieces) -> Result<(), LogError> {
+        while let Some(first) = pieces.next() {
             let mut next = Some(first);
-            while let Some(chunk) = next {
-                self.take(chunk)?;
-                next = queue.try_recv().ok();
+            while let Some(held) = next {
+                // Its room is given back when its events are in the batch.
+                self.take(&held.chunk)?;
+                drop(held);
+                next = pieces.next_now();
             }
             self.append()?;
         }
         Ok(())
     }
 
-    fn take(&mut self, chunk: Chunk) -> Result<(), LogError> {
+    fn take(&mut self, chunk: &Chunk) -> Result<(), LogError> {
         let mut framer = std::mem::take(&mut self.framer);
         match chunk {
             Chunk::Bytes { seen, bytes } => {
-                framer.push(&bytes);
+                framer.push(bytes);
                 while let Some(item) = framer.next() {
-                    self.item(item, seen);
-                    if self.batch.len() >= BATCH_RECORDS {
+                    self.item(item, *seen);
+                    if self.batch.len() >= BATCH_RECORDS || self.batch_bytes >= BATCH_BYTES {
                         self.append()?;
                     }
                 }
             }
             Chunk::End { seen, reason } => {
                 if let Some(item) = framer.finish() {
-                    self.item(item, seen);
+                    self.item(item, *seen);
                 }
-                self.gap(reason, seen);
+                self.gap(reason, *seen);
             }
         }
         self.framer = framer;
@@ -158,6 +156,7 @@ impl Journal {
             self.untimed_last
         });
         let stamp = self.stamp(at, seen);
+        self.batch_bytes += frame.bytes.len();
         self.batch.push(self.encoder.ami(frame, stamp));
         self.meters.events.increment(1);
     }
@@ -179,6 +178,7 @@ impl Journal {
 
     fn unreadable(&mut self, garbage: &Garbage<'_>, seen: Micros) {
         let stamp = self.stamp(self.pbx_clock.reads(seen), seen);
+        self.batch_bytes += garbage.bytes.len();
         self.batch.push(self.encoder.unreadable(Source::Ami, garbage, stamp));
         self.meters.unreadable.increment(1);
     }
@@ -202,26 +202,37 @@ impl Journal {
             return Ok(());
         }
         let batch = std::mem::replace(&mut self.batch, Vec::with_capacity(BATCH_RECORDS));
+        self.batch_bytes = 0;
         let mut before = None;
         loop {
             // The log takes the records even if it refuses them, and they must not be lost then.
             match self.log.append(EVENTS, 0, batch.clone()) {
-                Err(LogError::DiskFull { dir }) if !*self.stop.borrow() => {
+                Err(LogError::DiskFull { dir }) if !self.must_stop() => {
                     if before.is_none() {
                         tracing::error!(dir, journal = self.encoder.journal(), "disk full: waiting for space");
                         before = Some(self.status.send_replace(AmiStatus::DiskFull));
                     }
                     std::thread::sleep(DISK_FULL_WAIT);
                 }
-                Err(error) => return Err(error),
+                Err(error) => {
+                    let (journal, events) = (self.encoder.journal(), batch.len());
+                    tracing::error!(journal, events, "what was read and not written down is lost");
+                    return Err(error);
+                }
                 Ok(_) => {
                     if let Some(before) = before {
+                        tracing::warn!(journal = self.encoder.journal(), "there is space again: events are written");
                         self.status.send_replace(before);
                     }
                     return Ok(());
                 }
             }
         }
+    }
+
+    /// Also when whoever could say so is gone.
+    fn must_stop(&self) -> bool {
+        *self.stop.borrow() || self.stop.has_changed().is_err()
     }
 }
 

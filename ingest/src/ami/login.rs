@@ -9,6 +9,7 @@ use bytes::{Bytes, BytesMut};
 use calltide_schemas::Micros;
 use md5::{Digest as _, Md5};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::time::timeout;
 
 use super::connect::Duplex;
 use super::{AmiConfig, Auth, ConnectError};
@@ -64,8 +65,11 @@ pub(super) async fn login(config: &AmiConfig, wire: &mut dyn Duplex) -> Result<G
     };
     let answer = talk.ask(&format!("Action: Login\r\nUsername: {}\r\n{proof}\r\n", config.username)).await?;
     talk.must_succeed(&answer)?;
-    let answer = talk.ask("Action: Ping\r\n").await?;
-    Ok(Greeting { version: talk.version, pbx_time: answer.timestamp, bytes: talk.bytes.freeze() })
+    // Events come from here on and are not said again, so whatever becomes of this question, they are kept.
+    let patience = config.read_deadline / 4;
+    let answer = timeout(patience, talk.ask("Action: Ping\r\n")).await;
+    let pbx_time = answer.ok().and_then(Result::ok).and_then(|answer| answer.timestamp);
+    Ok(Greeting { version: talk.version, pbx_time, bytes: talk.bytes.freeze() })
 }
 
 /// The proof of a secret: the MD5 of challenge and secret, in lower-case hexadecimal digits, as Asterisk compares it.

@@ -1,9 +1,10 @@
 //! The live collector of one PBX: connects to its AMI, logs in, and journals every event before anybody looks at it.
 //!
-//! A task reads the socket and hands bytes on (`session`); a thread frames them and appends envelopes to the log
-//! (`journal`). A lost connection is made again, and both ends of the gap are in the log. Time comes from the caller.
+//! A task reads the socket (`session`) into a bounded `buffer`; a thread frames what is there and appends envelopes to the
+//! log (`journal`). A lost connection is made again, and both ends of the gap are in the log. Time comes from the caller.
 
 mod backoff;
+mod buffer;
 mod config;
 mod connect;
 mod journal;

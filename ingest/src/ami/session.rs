@@ -1,7 +1,7 @@
 //! One connection from its login to its end: reads without pause, asks for the time, and notices when nothing comes.
 //!
-//! It only moves bytes: into a bounded queue, which the journal's thread empties. If the log is slower than the PBX for
-//! long, the queue fills and reading stops, so that memory stays bounded; that is logged.
+//! It only moves bytes: into a bounded [`super::buffer`], which the journal's thread empties. Nothing else may keep it from
+//! reading, neither the log nor a ping that the PBX does not take, since Asterisk cuts a line that takes nothing.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -9,19 +9,17 @@ use std::time::Duration;
 use bytes::{Bytes, BytesMut};
 use calltide_eventlog::EventLog;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-use tokio::sync::{mpsc, watch};
+use tokio::sync::watch;
 use tokio::time::{Instant, MissedTickBehavior, interval_at, sleep_until, timeout};
 
+use super::buffer::{Buffer, buffer};
 use super::connect::Wire;
-use super::journal::{Chunk, Journal};
+use super::journal::Journal;
 use super::login::{Greeting, PING};
 use super::{AmiConfig, AmiStatus, Clock, CollectError};
 
 /// Bytes taken from the socket at once.
 const READ_BYTES: usize = 64 << 10;
-
-/// Pieces in the queue: with [`READ_BYTES`] at most 64 MiB, more than a minute of the busiest PBX.
-const QUEUE_PIECES: usize = 1024;
 
 /// How the connection ended.
 #[derive(Debug)]
@@ -65,15 +63,13 @@ pub(super) async fn run(
     shutdown: &mut watch::Receiver<bool>,
     status: &watch::Sender<AmiStatus>,
 ) -> Result<End, CollectError> {
-    let (queue, pieces) = mpsc::channel(QUEUE_PIECES);
+    let (mut buffer, pieces) = buffer(&config.pbx, config.buffer_bytes);
     let (config_, log, now) = (config.clone(), log.clone(), clock());
     let (pbx_time, stop, status) = (greeting.pbx_time, shutdown.clone(), status.clone());
     let journal =
         tokio::task::spawn_blocking(move || Journal::open(&config_, log, now, pbx_time, stop, status)?.run(pieces));
-    let end = read(config, wire, greeting.bytes, clock, &queue, shutdown).await;
-    // If this fails, so did the journal, which says why.
-    let _ = queue.send(Chunk::End { seen: clock(), reason: end.word() }).await;
-    drop(queue);
+    let end = read(config, wire, greeting.bytes, clock, &mut buffer, shutdown).await;
+    buffer.end(clock(), end.word());
     match journal.await {
         Ok(Ok(())) => Ok(end),
         Ok(Err(source)) => Err(CollectError::Log { pbx: config.pbx.clone(), source }),
@@ -86,36 +82,47 @@ async fn read(
     wire: Wire,
     first: Bytes,
     clock: &Clock,
-    queue: &mpsc::Sender<Chunk>,
+    buffer: &mut Buffer,
     shutdown: &mut watch::Receiver<bool>,
 ) -> End {
     let received = metrics::counter!("calltide_ami_bytes_total", "pbx" => config.pbx.clone());
     let (mut reader, mut writer) = tokio::io::split(wire);
     let mut ping = interval_at(Instant::now() + config.ping_every, config.ping_every);
     ping.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    let mut deadline = Instant::now() + config.read_deadline;
-    let mut buffer = BytesMut::new();
+    // What the PBX has not taken of the last ping, and when that was asked.
+    let (mut unsent, mut asked_at): (&[u8], _) = (&[], Instant::now());
+    let mut deaf = false;
     let mut piece = first;
+    let mut bytes = BytesMut::with_capacity(READ_BYTES);
+    let mut deadline = Instant::now() + config.read_deadline;
     loop {
-        received.increment(piece.len() as u64);
-        if !piece.is_empty() && queue.send(Chunk::Bytes { seen: clock(), bytes: piece }).await.is_err() {
-            return End::Stopped;
+        if !piece.is_empty() {
+            received.increment(piece.len() as u64);
+            if buffer.put(clock(), std::mem::take(&mut piece), shutdown).await.is_err() {
+                return End::Stopped;
+            }
+            // From here on: what was waited for room is no silence of the PBX.
+            deadline = Instant::now() + config.read_deadline;
         }
-        piece = Bytes::new();
-        buffer.reserve(READ_BYTES);
         tokio::select! {
-            read = reader.read_buf(&mut buffer) => match read {
+            read = reader.read_buf(&mut bytes) => match read {
                 Ok(0) => return End::Lost(Loss::Closed),
                 Ok(_) => {
-                    piece = buffer.split().freeze();
-                    deadline = Instant::now() + config.read_deadline;
+                    // A copy as long as it is: a few bytes must not hold on to the whole of what could have been read.
+                    piece = Bytes::copy_from_slice(&bytes);
+                    bytes.clear();
                 }
                 Err(error) => return End::Lost(Loss::Broken(error)),
             },
-            _ = ping.tick() => match timeout(config.read_deadline, writer.write_all(PING)).await {
-                Ok(Ok(())) => {}
-                Ok(Err(error)) => return End::Lost(Loss::Broken(error)),
-                Err(_) => return End::Lost(Loss::Silent(config.read_deadline)),
+            written = writer.write(unsent), if !unsent.is_empty() => match written {
+                Ok(taken) => unsent = &unsent[taken..],
+                // What it said before it went may still wait to be read; the end comes from there.
+                Err(_) => (unsent, deaf) = (&[], true),
+            },
+            _ = ping.tick(), if !deaf => if unsent.is_empty() {
+                (unsent, asked_at) = (PING, Instant::now());
+            } else if asked_at.elapsed() >= config.read_deadline {
+                return End::Lost(Loss::Silent(config.read_deadline));
             },
             () = sleep_until(deadline) => return End::Lost(Loss::Silent(config.read_deadline)),
             () = super::stopped(shutdown) => {

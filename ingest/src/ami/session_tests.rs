@@ -5,32 +5,50 @@
 use calltide_schemas::Micros;
 use tokio::io::{DuplexStream, duplex};
 
+use super::super::buffer::{Chunk, Pieces};
+
 use super::*;
 
 struct Desk {
     config: AmiConfig,
     clock: Clock,
-    queue: mpsc::Sender<Chunk>,
-    pieces: mpsc::Receiver<Chunk>,
+    buffer: Buffer,
+    pieces: Pieces,
     stop: watch::Sender<bool>,
 }
 
 fn desk() -> Desk {
-    let (queue, pieces) = mpsc::channel(QUEUE_PIECES);
-    let stop = watch::channel(false).0;
-    Desk { config: AmiConfig::new("p", "h", "u", "s"), clock: Arc::new(|| Micros(5)), queue, pieces, stop }
+    desk_with(1 << 20)
 }
 
-async fn attend(desk: &Desk, ours: DuplexStream) -> End {
-    read(&desk.config, Box::new(ours), Bytes::new(), &desk.clock, &desk.queue, &mut desk.stop.subscribe()).await
+fn desk_with(bytes_max: usize) -> Desk {
+    let (buffer, pieces) = buffer("p", bytes_max);
+    let stop = watch::channel(false).0;
+    Desk { config: AmiConfig::new("p", "h", "u", "s"), clock: Arc::new(|| Micros(5)), buffer, pieces, stop }
+}
+
+async fn attend(desk: &mut Desk, ours: DuplexStream) -> End {
+    let mut stop = desk.stop.subscribe();
+    read(&desk.config, Box::new(ours), Bytes::new(), &desk.clock, &mut desk.buffer, &mut stop).await
+}
+
+/// The bytes that wait for the journal.
+fn handed(pieces: &mut Pieces) -> Vec<u8> {
+    let mut handed = Vec::new();
+    while let Some(held) = pieces.next_now() {
+        let Chunk::Bytes { seen, bytes } = &held.chunk else { panic!("{held:?}") };
+        assert_eq!(*seen, Micros(5));
+        handed.extend_from_slice(bytes);
+    }
+    handed
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_dead_peer_is_given_up_after_the_deadline() {
-    let desk = desk();
+    let mut desk = desk();
     let (ours, mut theirs) = duplex(64 << 10);
     let began = Instant::now();
-    let end = attend(&desk, ours).await;
+    let end = attend(&mut desk, ours).await;
     assert!(matches!(end, End::Lost(Loss::Silent(_))), "{end:?}");
     assert_eq!(began.elapsed(), desk.config.read_deadline);
     let mut pings = Vec::new();
@@ -40,9 +58,9 @@ async fn a_dead_peer_is_given_up_after_the_deadline() {
 
 #[tokio::test(start_paused = true)]
 async fn a_peer_that_takes_nothing_is_given_up_too() {
-    let desk = desk();
+    let mut desk = desk();
     let (ours, theirs) = duplex(8);
-    let end = attend(&desk, ours).await;
+    let end = attend(&mut desk, ours).await;
     assert!(matches!(end, End::Lost(Loss::Silent(_))), "{end:?}");
     drop(theirs);
 }
@@ -58,24 +76,83 @@ async fn answers_keep_a_quiet_connection_and_every_byte_is_handed_on() {
             theirs.write_all(b"pong").await.unwrap();
         }
     });
-    let end = attend(&desk, ours).await;
+    let end = attend(&mut desk, ours).await;
     peer.await.unwrap();
     assert!(matches!(end, End::Lost(Loss::Closed)), "{end:?}");
-    let mut handed = Vec::new();
-    while let Ok(Chunk::Bytes { seen, bytes }) = desk.pieces.try_recv() {
-        assert_eq!(seen, Micros(5));
-        handed.extend_from_slice(&bytes);
-    }
-    assert_eq!(handed, b"pong".repeat(100));
+    assert_eq!(handed(&mut desk.pieces), b"pong".repeat(100));
 }
 
 #[tokio::test(start_paused = true)]
 async fn told_to_stop_it_says_goodbye() {
-    let desk = desk();
+    let mut desk = desk();
     let (ours, mut theirs) = duplex(64 << 10);
     desk.stop.send_replace(true);
-    assert!(matches!(attend(&desk, ours).await, End::Stopped));
+    assert!(matches!(attend(&mut desk, ours).await, End::Stopped));
     let mut said = String::new();
     theirs.read_to_string(&mut said).await.unwrap();
     assert_eq!(said, "Action: Logoff\r\n\r\n");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_ping_that_is_not_taken_keeps_nothing_from_being_read() {
+    let mut desk = desk();
+    let (ours, mut theirs) = duplex(8);
+    let said = b"Event: X\r\n".repeat(1000);
+    let peer = tokio::spawn({
+        let said = said.clone();
+        async move {
+            for part in said.chunks(10) {
+                theirs.write_all(part).await.unwrap();
+                tokio::time::sleep(Duration::from_millis(5)).await;
+            }
+        }
+    });
+    let end = attend(&mut desk, ours).await;
+    peer.await.unwrap();
+    assert!(matches!(end, End::Lost(Loss::Closed)), "{end:?}");
+    assert_eq!(handed(&mut desk.pieces), said, "of five seconds, each with a ping");
+}
+
+#[tokio::test(start_paused = true)]
+async fn without_room_reading_waits_and_that_is_no_silence() {
+    let mut desk = desk_with(8 << 10);
+    let (ours, mut theirs) = duplex(64 << 10);
+    // Small pieces, each read by itself: they cost what they are, not what could have been read.
+    let peer = tokio::spawn(async move {
+        for _ in 0..40 {
+            theirs.write_all(&[b'x'; 256]).await.unwrap();
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+        theirs
+    });
+    let mut stop = desk.stop.subscribe();
+    let reading = read(&desk.config, Box::new(ours), Bytes::new(), &desk.clock, &mut desk.buffer, &mut stop);
+    tokio::pin!(reading);
+    let longer_than_silence = desk.config.read_deadline * 3;
+    assert!(timeout(longer_than_silence, &mut reading).await.is_err(), "it waits for room");
+    let before = handed(&mut desk.pieces);
+    assert!((5 << 10..8 << 10).contains(&before.len()), "{} bytes", before.len());
+    let _ = timeout(desk.config.ping_every / 2, &mut reading).await;
+    let after = handed(&mut desk.pieces);
+    assert_eq!(before.len() + after.len(), 40 * 256, "it went on");
+    drop(peer);
+}
+
+#[tokio::test(start_paused = true)]
+async fn told_to_stop_while_it_waits_for_room_it_ends_and_keeps_what_it_read() {
+    let mut desk = desk_with(1 << 10);
+    let (ours, mut theirs) = duplex(64 << 10);
+    theirs.write_all(&[b'x'; 1000]).await.unwrap();
+    let stop = desk.stop.clone();
+    let later = tokio::spawn(async move {
+        tokio::time::sleep(Duration::from_millis(10)).await;
+        theirs.write_all(&[b'y'; 1000]).await.unwrap();
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        stop.send_replace(true);
+        theirs
+    });
+    assert!(matches!(attend(&mut desk, ours).await, End::Stopped));
+    let said: Vec<u8> = [[b'x'; 1000], [b'y'; 1000]].concat();
+    assert_eq!(handed(&mut desk.pieces), said);
+    drop(later);
 }

@@ -9,6 +9,7 @@ mod session;
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use tokio::net::TcpListener;
 use tokio::sync::watch;
@@ -25,7 +26,12 @@ pub enum Speed {
     Times(f64),
     /// As fast as it is read.
     Unlimited,
+    /// So many events a second, whenever they happened; more than 0. Faults don't occur.
+    PerSecond(f64),
 }
+
+/// Gives one recording after the other, until there are no more.
+pub type More = Box<dyn FnMut() -> Option<Recording> + Send + Sync>;
 
 /// What to do when everything was sent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -83,6 +89,8 @@ pub struct PlaybackOptions {
     pub tls: Option<TlsAcceptor>,
     /// In the order of their places.
     pub faults: Vec<Fault>,
+    /// A client that takes no byte for so long is dropped, as by Asterisk's `writetimeout`.
+    pub write_timeout: Option<Duration>,
 }
 
 impl PlaybackOptions {
@@ -96,6 +104,7 @@ impl PlaybackOptions {
             at_end: AtEnd::Stay,
             tls: None,
             faults: Vec::new(),
+            write_timeout: None,
         }
     }
 }
@@ -105,10 +114,14 @@ impl PlaybackOptions {
 pub struct Played {
     /// Events sent.
     pub events: usize,
-    /// Events in the recording.
+    /// Events in the recording; unknown (`usize::MAX`) while more recordings may follow.
     pub events_total: usize,
     /// Connections accepted.
     pub connections: usize,
+    /// Clients that were dropped because they took nothing.
+    pub dropped: usize,
+    /// The longest time for which a client took nothing of what there was for it.
+    pub longest_stall: Duration,
 }
 
 /// A server that plays. It ends when this is dropped.
@@ -126,10 +139,25 @@ impl Playback {
     /// # Errors
     /// If the address can't be listened on.
     pub async fn start(recording: Arc<Recording>, options: PlaybackOptions) -> io::Result<Self> {
-        let listener = TcpListener::bind(options.listen).await?;
-        let address = listener.local_addr()?;
         let (told, played) = watch::channel(Played { events_total: recording.pieces().len(), ..Played::default() });
-        let task = tokio::spawn(serve(listener, Play::new(recording, options, told)));
+        Self::serve(Play::new(recording, options, told), played).await
+    }
+
+    /// Load: one recording after the other, so many events a second ([`Speed::PerSecond`]), whenever they happened.
+    ///
+    /// # Errors
+    /// If the address can't be listened on, or there is no recording.
+    pub async fn start_load(mut more: More, per_second: f64, options: PlaybackOptions) -> io::Result<Self> {
+        let options = PlaybackOptions { speed: Speed::PerSecond(per_second), ..options };
+        let first = more().ok_or_else(|| io::Error::new(io::ErrorKind::InvalidInput, "nothing to play"))?;
+        let (told, played) = watch::channel(Played { events_total: usize::MAX, ..Played::default() });
+        Self::serve(Play::new(Arc::new(first), options, told).with_more(more), played).await
+    }
+
+    async fn serve(play: Play, played: watch::Receiver<Played>) -> io::Result<Self> {
+        let listener = TcpListener::bind(play.address()).await?;
+        let address = listener.local_addr()?;
+        let task = tokio::spawn(serve(listener, play));
         Ok(Self { address, played, task })
     }
 

@@ -1,16 +1,21 @@
 //! One client of the playback: its login, its pings, and the recording from where the client before it was left.
+//!
+//! Like Asterisk it drops a client that takes nothing for the time of `writetimeout`. Steady load is in `load`.
+
+mod load;
 
 use std::io;
+use std::net::SocketAddr;
 use std::sync::Arc;
 
 use bytes::BytesMut;
 use calltide_schemas::Micros;
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _, ReadHalf, WriteHalf, split};
 use tokio::sync::watch;
-use tokio::time::{Duration, Instant, sleep_until};
+use tokio::time::{Duration, Instant, sleep_until, timeout};
 use tokio_rustls::TlsAcceptor;
 
-use super::{AtEnd, Fault, PlaybackOptions, Played, Recording, Speed};
+use super::{AtEnd, Fault, More, PlaybackOptions, Played, Recording, Speed};
 use crate::ami::challenge_key;
 
 /// Both directions of a connection.
@@ -33,10 +38,14 @@ const UNLIMITED_AFTERWARDS: f64 = 60.0;
 /// The state of the playback, over all clients.
 pub(super) struct Play {
     recording: Arc<Recording>,
+    /// Gives what comes after it.
+    more: Option<More>,
     options: PlaybackOptions,
     told: watch::Sender<Played>,
     /// The next piece.
     next: usize,
+    /// Events of recordings before this one.
+    events_before: usize,
     /// Bytes of the recording that were sent or left out.
     bytes: u64,
     faults: std::vec::IntoIter<Fault>,
@@ -90,9 +99,11 @@ impl Play {
         let fault = faults.next();
         Self {
             recording,
+            more: None,
             options,
             told,
             next: 0,
+            events_before: 0,
             bytes: 0,
             faults,
             fault,
@@ -101,6 +112,16 @@ impl Play {
             over: false,
             odd: 1,
         }
+    }
+
+    /// Recordings that are played one after the other.
+    pub(super) fn with_more(self, more: More) -> Self {
+        Self { more: Some(more), ..self }
+    }
+
+    /// Where to listen.
+    pub(super) fn address(&self) -> SocketAddr {
+        self.options.listen
     }
 
     pub(super) fn tls(&self) -> Option<&TlsAcceptor> {
@@ -164,7 +185,11 @@ impl Play {
                     }
                 }
                 () = sleep_until(due.unwrap_or_else(Instant::now)), if due.is_some() => {
-                    match self.send(writer).await? {
+                    let sent = match self.options.speed {
+                        Speed::PerSecond(events) => self.send_due(events, writer).await.map(|()| None),
+                        Speed::Times(_) | Speed::Unlimited => self.send(writer).await,
+                    };
+                    match sent? {
                         None => {}
                         Some(Fault::FallSilent { .. }) => return hear_out(actions).await,
                         Some(Fault::Close { .. } | Fault::LeaveOut { .. }) => return hang_up(actions, writer).await,
@@ -200,6 +225,7 @@ impl Play {
         let began = self.began?;
         Some(match self.options.speed {
             Speed::Unlimited => began,
+            Speed::PerSecond(events) => began + Duration::from_secs_f64(self.sent() as f64 / events),
             Speed::Times(times) => began + span(piece.at - self.recording.span().0).div_f64(times),
         })
     }
@@ -215,8 +241,8 @@ impl Play {
         let sent = self.next.checked_sub(1).map_or(first, |before| pieces[before].at);
         match (pieces.get(self.next), self.options.speed) {
             (None, Speed::Times(times)) => last + passed(self.ended, times),
-            (None, Speed::Unlimited) => last + passed(self.ended, UNLIMITED_AFTERWARDS),
-            (Some(_), Speed::Unlimited) => sent,
+            (None, Speed::Unlimited | Speed::PerSecond(_)) => last + passed(self.ended, UNLIMITED_AFTERWARDS),
+            (Some(_), Speed::Unlimited | Speed::PerSecond(_)) => sent,
             (Some(next), Speed::Times(times)) => (first + passed(self.began, times)).clamp(sent, next.at),
         }
     }
@@ -232,7 +258,7 @@ impl Play {
             let until_fault = self.fault.map_or(u64::MAX, |fault| fault.after().saturating_sub(self.bytes));
             let portion = self.portion().min(until_fault).min(rest.len() as u64);
             let (now, later) = rest.split_at(usize::try_from(portion).unwrap_or(rest.len()));
-            writer.write_all(now).await?;
+            self.write_all(writer, now).await?;
             self.bytes += portion;
             rest = later;
             if portion == until_fault {
@@ -253,6 +279,39 @@ impl Play {
         }
         self.told.send_modify(|played| played.events = self.next);
         Ok(ending)
+    }
+
+    /// Writes everything. A client that takes nothing for too long is dropped, and what it has not taken is lost to it.
+    async fn write_all(&self, writer: &mut Writer, mut bytes: &[u8]) -> io::Result<()> {
+        while !bytes.is_empty() {
+            let began = Instant::now();
+            let taken = match self.options.write_timeout {
+                None => writer.write(bytes).await?,
+                Some(limit) => match timeout(limit, writer.write(bytes)).await {
+                    Ok(taken) => taken?,
+                    Err(_) => {
+                        self.told.send_modify(|played| played.dropped += 1);
+                        return Err(io::Error::new(io::ErrorKind::TimedOut, "the client takes nothing"));
+                    }
+                },
+            };
+            let stall = began.elapsed();
+            self.told.send_if_modified(|played| {
+                let longer = stall > played.longest_stall;
+                played.longest_stall = played.longest_stall.max(stall);
+                longer
+            });
+            if taken == 0 {
+                return Err(io::ErrorKind::WriteZero.into());
+            }
+            bytes = &bytes[taken..];
+        }
+        Ok(())
+    }
+
+    /// Events sent so far.
+    fn sent(&self) -> usize {
+        self.events_before + self.next
     }
 
     /// An odd number of bytes, from a linear congruential sequence (Numerical Recipes), so that frames are cut anywhere.

@@ -76,7 +76,7 @@ impl Collector {
 }
 
 /// Waits until the log has so many events.
-async fn has_events(log: &MemoryLog, events: usize) {
+pub(crate) async fn has_events(log: &MemoryLog, events: usize) {
     let arrived = async {
         while log.count(Source::Ami) < events {
             tokio::time::sleep(Duration::from_millis(2)).await;

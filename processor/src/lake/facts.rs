@@ -39,8 +39,11 @@ pub(super) struct Facts {
 /// What a commit does to one key that the lake may hold.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Supersede {
-    /// A row of a lower version goes; an equal or a higher one stays, and then the new row is ignored.
-    Below(i64),
+    /// A row up to this version goes; a higher one stays, and then the new row is ignored.
+    UpTo(i64),
+    /// The same for a row that is told for the first time, as far as its fold remembers: what was forgotten long ago may be
+    /// told again, of the same day.
+    Again(i64),
     /// Whatever is there goes.
     Any,
 }
@@ -49,7 +52,7 @@ pub(super) enum Supersede {
 pub(super) struct Latest {
     /// One row per key.
     pub(super) rows: RecordBatch,
-    /// Keys of which the lake may hold a row. Most commits have few.
+    /// Keys of which the lake may hold a row. Of most it holds none: see [`Supersede::Again`].
     pub(super) supersede: FxHashMap<String, Supersede>,
 }
 
@@ -149,20 +152,25 @@ impl Latest {
 }
 
 impl Slot {
-    /// The first version of a row can't be in the lake yet: offsets are committed with the rows, so nothing comes twice.
-    /// Every later one may replace a row there.
     fn first(version: i64) -> Self {
-        Self { row: None, supersede: (version > 1).then_some(Supersede::Below(version)) }
+        Self { row: None, supersede: Some(Supersede::of(version)) }
     }
 
+    /// Of equal versions the later one counts.
     fn offer(&mut self, row: usize, version: i64) {
-        if self.row.is_some_and(|(_, present)| version <= present) {
+        if self.row.is_some_and(|(_, present)| version < present) {
             return;
         }
         self.row = Some((row, version));
-        if let Some(Supersede::Below(present)) = &mut self.supersede {
-            *present = version;
+        if let Some(Supersede::UpTo(_) | Supersede::Again(_)) = self.supersede {
+            self.supersede = Some(Supersede::of(version));
         }
+    }
+}
+
+impl Supersede {
+    const fn of(version: i64) -> Self {
+        if version > 1 { Self::UpTo(version) } else { Self::Again(version) }
     }
 }
 

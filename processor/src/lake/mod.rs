@@ -17,6 +17,7 @@ mod run;
 mod sorted;
 mod store;
 mod table;
+mod upkeep;
 mod writer;
 
 use std::sync::Arc;
@@ -26,8 +27,9 @@ use calltide_schemas::Micros;
 use deltalake_core::DeltaTableError;
 
 pub use generation::GenerationWriter;
-pub use root::Lake;
+pub use root::{Lake, TableState};
 pub use run::{LakeThread, Options};
+pub use upkeep::{Done, Retention, Upkeep};
 pub use writer::LakeWriter;
 
 /// Tells the present moment.

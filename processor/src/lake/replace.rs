@@ -2,7 +2,8 @@
 //!
 //! A key has at most one row in the lake, in whichever day it once belonged to, so it is looked for by key: files are passed
 //! over by their key bounds, row groups by their bloom filters, and the search ends when every key was found.
-//! Most often that is the newest file: a call's second version comes seconds after its first.
+//! Most often that is the newest file: a call's second version comes seconds after its first. First versions are looked
+//! for in their own days only: hardly any is there, and no other day may be opened for them.
 
 use std::sync::Arc;
 
@@ -45,12 +46,16 @@ pub(super) async fn replace(
         if missing.is_empty() {
             break;
         }
-        let found = find(table, file, key, &missing).await?;
+        let own_day = days.contains(&file.day);
+        if !own_day && missing.values().all(|supersede| matches!(supersede, Supersede::Again(_))) {
+            break;
+        }
+        let found = find(table, file, key, &missing, own_day).await?;
         let mut gone = FxHashSet::default();
         for (found, version) in found {
             let keys = match missing.remove(found.as_str()) {
-                Some(Supersede::Below(new)) if version >= new => &mut replaced.stale,
-                Some(Supersede::Below(_) | Supersede::Any) => &mut gone,
+                Some(Supersede::UpTo(new) | Supersede::Again(new)) if version > new => &mut replaced.stale,
+                Some(Supersede::UpTo(_) | Supersede::Again(_) | Supersede::Any) => &mut gone,
                 None => continue,
             };
             keys.insert(found);
@@ -62,16 +67,19 @@ pub(super) async fn replace(
     Ok(replaced)
 }
 
-/// The keys that a file holds, of those wanted, with their versions.
+/// The keys that a file holds, of those wanted, with their versions. First versions are not looked for outside of their days.
 async fn find(
     table: &LakeTable,
     file: &LakeFile,
     key: &'static str,
     wanted: &FxHashMap<&str, Supersede>,
+    own_day: bool,
 ) -> Result<Vec<(String, i64)>> {
     let (min, max) = file.key_bounds(key);
     let inside = |k: &str| min.as_deref().is_none_or(|min| k >= min) && max.as_deref().is_none_or(|max| k <= max);
-    let candidates: Vec<&str> = wanted.keys().copied().filter(|k| inside(k)).collect();
+    let here = |supersede: &Supersede| own_day || !matches!(supersede, Supersede::Again(_));
+    let candidates: Vec<&str> =
+        wanted.iter().filter(|(k, supersede)| here(supersede) && inside(k)).map(|(k, _)| *k).collect();
     if candidates.is_empty() {
         return Ok(Vec::new());
     }

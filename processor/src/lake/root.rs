@@ -18,6 +18,7 @@ use tokio::runtime::{self, Runtime};
 
 use super::store::{SyncedFiles, make_folder, sync_folder};
 use super::table::LakeTable;
+use super::upkeep::Done;
 use super::{Clock, GenerationWriter, LakeError, Result};
 
 /// How long readers of an older snapshot or generation may take; then its files go.
@@ -34,6 +35,25 @@ struct Inner {
     store: Arc<dyn ObjectStore>,
     clock: Clock,
     runtime: Option<Runtime>,
+}
+
+/// What a table consists of.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TableState {
+    /// Its name.
+    pub table: &'static str,
+    /// Its newest version.
+    pub version: u64,
+    /// That of its newest checkpoint.
+    pub checkpoint: Option<u64>,
+    /// Files of the newest version.
+    pub files: usize,
+    /// Their rows.
+    pub rows: u64,
+    /// Their bytes.
+    pub bytes: u64,
+    /// The oldest and the newest day, `YYYY-MM-DD`; `None`: it is empty.
+    pub days: Option<(String, String)>,
 }
 
 impl Lake {
@@ -101,40 +121,67 @@ impl Lake {
     /// Removes files that left the tables, or never got into them, more than 24 hours ago, and generations that were
     /// replaced that long ago. Returns how many files and folders went.
     pub fn vacuum(&self) -> Result<usize> {
-        let generation = self.generation()?;
         let mut gone = 0;
         for def in TABLES {
-            let table = self.table(def, &generation)?;
-            gone += self.wait(self.vacuum_table(table))?;
+            gone += self.vacuum_table(def, false)?.files;
         }
-        Ok(gone + self.remove_generations_before(&generation)?)
+        Ok(gone + self.remove_generations(false)?.files)
     }
 
-    async fn vacuum_table(&self, table: LakeTable) -> Result<usize> {
+    /// The same of one table, with old entries of its log.
+    pub(super) fn vacuum_table(&self, def: &'static TableDef, dry_run: bool) -> Result<Done> {
+        let table = self.table(def, &self.generation()?)?;
         let clock = Arc::new(VacuumClock(Arc::clone(&self.inner.clock)));
-        // Retention is the table's own property.
-        let vacuum = table.delta().await?.vacuum().with_mode(VacuumMode::Full).with_clock(clock);
-        let (_, metrics) = vacuum.await.map_err(|e| LakeError::delta(table.def.name, e))?;
-        Ok(metrics.files_deleted.len())
+        self.wait(async {
+            // Retention is the table's own property: a day.
+            let vacuum = table.delta().await?.vacuum().with_mode(VacuumMode::Full).with_clock(clock);
+            let (_, metrics) = vacuum.with_dry_run(dry_run).await.map_err(|e| LakeError::delta(def.name, e))?;
+            if !dry_run {
+                table.forget_log().await?;
+            }
+            Ok(Done { table: Some(def.name), what: "removed", files: metrics.files_deleted.len(), ..Done::default() })
+        })
     }
 
-    fn remove_generations_before(&self, current: &str) -> Result<usize> {
+    pub(super) fn remove_generations(&self, dry_run: bool) -> Result<Done> {
+        let current = self.generation()?;
         let root = &self.inner.root;
         let reading = || LakeError::io(format!("reading {}", root.display()));
         let swapped = fs::metadata(root.join(CURRENT)).and_then(|m| m.modified()).map_err(reading())?;
         let now = SystemTime::UNIX_EPOCH + Duration::from_micros(u64::try_from(self.now().0).unwrap_or_default());
+        let mut done = Done { what: "old generations removed", ..Done::default() };
         if now.duration_since(swapped).unwrap_or_default() < KEEP {
-            return Ok(0);
+            return Ok(done);
         }
-        let mut gone = 0;
         for entry in fs::read_dir(root).map_err(reading())? {
             let entry = entry.map_err(reading())?;
-            if entry.file_name().to_str().and_then(number).is_some_and(|n| Some(n) < number(current)) {
-                remove_folder(&entry.path())?;
-                gone += 1;
+            if entry.file_name().to_str().and_then(number).is_some_and(|n| Some(n) < number(&current)) {
+                if !dry_run {
+                    remove_folder(&entry.path())?;
+                }
+                done.files += 1;
             }
         }
-        Ok(gone)
+        Ok(done)
+    }
+
+    /// What each table of the generation in use consists of.
+    pub fn tables(&self) -> Result<Vec<TableState>> {
+        let generation = self.generation()?;
+        TABLES.iter().map(|def| self.table_state(self.table(def, &generation)?)).collect()
+    }
+
+    fn table_state(&self, table: LakeTable) -> Result<TableState> {
+        let files = table.files();
+        Ok(TableState {
+            table: table.def.name,
+            version: table.version(),
+            checkpoint: self.wait(table.checkpoint())?,
+            files: files.len(),
+            rows: files.iter().map(|file| file.rows).sum(),
+            bytes: files.iter().map(|file| file.size).sum(),
+            days: files.iter().map(|file| file.day.clone()).min().zip(files.iter().map(|file| file.day.clone()).max()),
+        })
     }
 
     fn create_tables(&self, generation: &str) -> Result<()> {

@@ -14,6 +14,8 @@ use calltide_schemas::Micros;
 use calltide_schemas::tables::{TABLES, TableDef};
 use metrics::gauge;
 
+use super::compact::SMALL_FILES_MAX;
+use super::upkeep::{Done, Retention, Step, Steps, Upkeep};
 use super::{Lake, LakeError, LakeWriter, Result};
 
 /// Read at once from one partition: small enough that no table waits long for another.
@@ -26,28 +28,45 @@ const LOOK_EVERY: Duration = Duration::from_millis(50);
 const RETRY_FIRST: i64 = 1_000_000;
 const RETRY_LAST: i64 = 60_000_000;
 
-/// A day: how often removed files are looked for.
-const VACUUM_EVERY: i64 = 24 * 60 * 60 * 1_000_000;
+/// After the start: what only imports or asks is done before.
+const UPKEEP_FIRST: i64 = 60_000_000;
 
-/// When the lake commits.
-#[derive(Debug, Clone, Copy)]
+/// When the lake commits, and what is kept.
+#[derive(Debug, Clone)]
 pub struct Options {
     /// No row waits longer than this.
     pub commit_every: Duration,
     /// Waiting rows of all tables together take no more memory than about this.
     pub commit_bytes: usize,
+    /// How often small files are merged, old days dropped and unneeded files removed.
+    pub upkeep_every: Duration,
+    /// Which days are kept.
+    pub retain: Retention,
 }
 
 impl Default for Options {
-    /// 30 s, 64 MiB.
+    /// 30 s, 64 MiB; upkeep every hour, all days kept.
     fn default() -> Self {
-        Self { commit_every: Duration::from_secs(30), commit_bytes: 64 << 20 }
+        Self {
+            commit_every: Duration::from_secs(30),
+            commit_bytes: 64 << 20,
+            upkeep_every: Duration::from_secs(60 * 60),
+            retain: Retention::new(),
+        }
     }
+}
+
+/// What the thread can be asked.
+enum Request {
+    /// To commit what is in the log.
+    Flush(Sender<Result<()>>),
+    /// To do this now, and to tell what it does.
+    Upkeep(Upkeep, Sender<Result<Done>>),
 }
 
 /// The running thread.
 pub struct LakeThread {
-    requests: Sender<Sender<Result<()>>>,
+    requests: Sender<Request>,
     stop: Arc<AtomicBool>,
     thread: JoinHandle<()>,
 }
@@ -68,8 +87,23 @@ impl LakeThread {
     /// Returns when everything that is in the log now is in the lake, or with the first table's error.
     pub fn flush_and_wait(&self) -> Result<()> {
         let (reply, done) = channel();
-        self.requests.send(reply).map_err(|_| LakeError::Ended)?;
+        self.requests.send(Request::Flush(reply)).map_err(|_| LakeError::Ended)?;
         done.recv().map_err(|_| LakeError::Ended)?
+    }
+
+    /// Does what is asked, table by table, and tells what was done; commits go on meanwhile. Ends with the first error, after
+    /// the tables that have none.
+    pub fn upkeep(&self, asked: Upkeep, told: &mut dyn FnMut(Done)) -> Result<()> {
+        let (tell, done) = channel();
+        self.requests.send(Request::Upkeep(asked, tell)).map_err(|_| LakeError::Ended)?;
+        let mut first_error = None;
+        for done in done {
+            match done {
+                Ok(done) => told(done),
+                Err(error) => first_error = first_error.or(Some(error)),
+            }
+        }
+        first_error.map_or(Ok(()), Err)
     }
 
     /// Commits what was read and ends the thread.
@@ -85,7 +119,9 @@ struct Driver {
     options: Options,
     generation: String,
     lanes: Vec<Lane>,
-    vacuumed_at: Option<Micros>,
+    /// What is left of this hour's upkeep, and when the next is due.
+    upkeep: Steps,
+    upkeep_at: Micros,
 }
 
 /// One table's way into the lake.
@@ -111,20 +147,25 @@ enum State {
 impl Driver {
     fn new(lake: Lake, log: Arc<dyn EventLog>, options: Options) -> Self {
         let lanes = TABLES.iter().copied().map(|def| Lane { def, writer: None, state: State::Running }).collect();
-        Self { lake, log, options, generation: String::new(), lanes, vacuumed_at: None }
+        let upkeep_at = lake.now() + UPKEEP_FIRST;
+        Self { lake, log, options, generation: String::new(), lanes, upkeep: Steps::default(), upkeep_at }
     }
 
-    fn run(&mut self, asked: &Receiver<Sender<Result<()>>>, stop: &AtomicBool) {
+    fn run(&mut self, asked: &Receiver<Request>, stop: &AtomicBool) {
         let mut seen = 0;
         while !stop.load(Ordering::Acquire) {
             self.follow_generation();
             let read = self.read();
             self.flush_due();
-            for reply in asked.try_iter() {
-                drop(reply.send(self.flush_all()));
+            for request in asked.try_iter() {
+                // Whoever asked may have gone.
+                match request {
+                    Request::Flush(reply) => drop(reply.send(self.flush_all())),
+                    Request::Upkeep(asked, tell) => self.upkeep_now(&asked, &tell, stop),
+                }
             }
-            self.vacuum_due();
-            if read == 0 {
+            let worked = self.upkeep_due();
+            if read == 0 && !worked {
                 seen = self.log.wait(seen, LOOK_EVERY);
             }
         }
@@ -193,15 +234,69 @@ impl Driver {
         flushed.ok_or_else(|| lane.error())
     }
 
-    fn vacuum_due(&mut self) {
+    /// One step of what is due, so that no commit waits for more than that. Returns whether there was one.
+    fn upkeep_due(&mut self) -> bool {
         let now = self.lake.now();
-        if self.vacuumed_at.is_some_and(|at| now - at < VACUUM_EVERY) {
-            return;
+        if self.upkeep.is_empty() && now >= self.upkeep_at {
+            let every = i64::try_from(self.options.upkeep_every.as_micros()).unwrap_or(i64::MAX);
+            self.upkeep_at = Micros(now.0.saturating_add(every));
+            let retain = Some(self.options.retain.clone());
+            let asked = Upkeep { compact: true, retain, vacuum: true, dry_run: false };
+            self.upkeep = Steps::of(&asked, 1, SMALL_FILES_MAX, now);
         }
-        self.vacuumed_at = Some(now);
-        if let Err(error) = self.lake.vacuum() {
-            tracing::warn!(error = &error as &dyn std::error::Error, "removed files could not be cleaned up");
+        let Some((def, step)) = self.upkeep.next() else { return false };
+        if let Some(Ok(done)) = self.step(def, step, false)
+            && matches!(step, Step::Compact { .. })
+            && done.files > 0
+        {
+            self.upkeep.again(def, step);
         }
+        true
+    }
+
+    /// All that is asked, with commits between the steps.
+    fn upkeep_now(&mut self, asked: &Upkeep, tell: &Sender<Result<Done>>, stop: &AtomicBool) {
+        self.follow_generation();
+        let mut steps = Steps::of(asked, 1, 1, self.lake.now());
+        while let Some((def, step)) = steps.next()
+            && !stop.load(Ordering::Acquire)
+        {
+            self.read();
+            self.flush_due();
+            let result = self.step(def, step, asked.dry_run).unwrap_or_else(|| {
+                let lane = self.lanes.iter().find(|lane| lane.def.name == def.name);
+                Err(lane.map_or(LakeError::Ended, Lane::error))
+            });
+            let more = matches!((&result, step), (Ok(done), Step::Compact { .. }) if done.files > 0 && !asked.dry_run);
+            if more {
+                steps.again(def, step);
+            }
+            if result.as_ref().map_or(true, |done| done.files > 0) && tell.send(result).is_err() {
+                // Nobody listens any more; the rest is done by the clock.
+                return;
+            }
+        }
+    }
+
+    /// `None`: the table is stopped, or the step failed, which was logged.
+    fn step(&mut self, def: &'static TableDef, step: Step, dry_run: bool) -> Option<Result<Done>> {
+        let removed = match step {
+            Step::Compact { past, today } => {
+                return self.with(def, |writer| writer.merge(past, today, dry_run)).map(Ok);
+            }
+            Step::Retain { before } => return self.with(def, |writer| writer.retire(before, dry_run)).map(Ok),
+            Step::Vacuum => self.lake.vacuum_table(def, dry_run),
+            Step::Generations => self.lake.remove_generations(dry_run),
+        };
+        if let Err(error) = &removed {
+            tracing::warn!(table = def.name, error = error as &dyn std::error::Error, "removed files stay for now");
+        }
+        Some(removed)
+    }
+
+    fn with<T>(&mut self, def: &TableDef, act: impl FnOnce(&mut LakeWriter) -> Result<T>) -> Option<T> {
+        let lane = self.lanes.iter_mut().find(|lane| lane.def.name == def.name)?;
+        lane.attempt(&self.lake, &*self.log, |writer, _| act(writer))
     }
 }
 

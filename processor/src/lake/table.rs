@@ -11,6 +11,7 @@ use std::sync::Arc;
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use calltide_schemas::lake::txn_app_id;
 use calltide_schemas::tables::{DAY, TableDef};
+use deltalake_core::checkpoints::cleanup_expired_logs_for;
 use deltalake_core::kernel::engine::arrow_conversion::TryIntoKernel;
 use deltalake_core::kernel::transaction::{CommitBuilder, CommitProperties, TransactionError};
 use deltalake_core::kernel::{Action, Add, LogicalFileView, Remove, StructField, Transaction, Version};
@@ -29,6 +30,9 @@ use super::{Clock, LakeError, Result};
 
 /// Commits between checkpoints, each of which spares a reader that many small files.
 const CHECKPOINT_COMMITS: u64 = 50;
+
+/// How long entries of a table's log outlive the checkpoint after them: as the table's own property says.
+const LOG_KEPT_MS: i64 = 2 * 24 * 60 * 60 * 1000;
 
 /// An open table.
 pub(super) struct LakeTable {
@@ -54,6 +58,8 @@ pub(super) struct LakeFile {
     pub(super) day: String,
     /// Its size in bytes.
     pub(super) size: u64,
+    /// Its rows.
+    pub(super) rows: u64,
 }
 
 /// How a commit ended.
@@ -213,6 +219,28 @@ impl LakeTable {
         Ok(table)
     }
 
+    /// Removes entries of the table's log that a checkpoint has made superfluous, two days after; returns how many went.
+    pub(super) async fn forget_log(&self) -> Result<usize> {
+        let before = self.now_ms() - LOG_KEPT_MS;
+        cleanup_expired_logs_for(self.version(), self.log_store.as_ref(), before, None)
+            .await
+            .map_err(|e| LakeError::delta(self.def.name, e))
+    }
+
+    /// The version of the newest checkpoint, if there is one.
+    pub(super) async fn checkpoint(&self) -> Result<Option<Version>> {
+        #[derive(serde::Deserialize)]
+        struct Hint {
+            version: Version,
+        }
+        let hint = match self.files.get(&Path::from("_delta_log/_last_checkpoint")).await {
+            Ok(found) => found.bytes().await?,
+            Err(object_store::Error::NotFound { .. }) => return Ok(None),
+            Err(error) => return Err(error.into()),
+        };
+        Ok(serde_json::from_slice::<Hint>(&hint).ok().map(|hint| hint.version))
+    }
+
     pub(super) fn now_ms(&self) -> i64 {
         (self.clock)().0.div_euclid(1000)
     }
@@ -221,7 +249,8 @@ impl LakeTable {
 impl LakeFile {
     fn new(view: LogicalFileView) -> Self {
         let day = view.partition_values_map().remove(DAY).flatten().unwrap_or_default();
-        Self { day, size: u64::try_from(view.size()).unwrap_or_default(), view }
+        let rows = view.num_records().and_then(|rows| u64::try_from(rows).ok()).unwrap_or_default();
+        Self { day, size: u64::try_from(view.size()).unwrap_or_default(), rows, view }
     }
 
     /// Whether a key may be in it, by its smallest and largest; unknown bounds exclude nothing.

@@ -15,13 +15,14 @@ use metrics::{counter, histogram};
 use rustc_hash::FxHashSet;
 
 use super::archive::Archive;
-use super::compact::compact;
+use super::compact::{SMALL_FILES_MAX, compact, merges};
 use super::day::Day;
 use super::facts::{Fact, Facts, Latest};
 use super::file::FileWriter;
 use super::replace::{Replaced, replace};
 use super::sorted::{by_day, days};
-use super::table::{Committed, LakeTable};
+use super::table::{Committed, LakeFile, LakeTable};
+use super::upkeep::Done;
 use super::{Lake, LakeError, Result};
 
 /// How often a commit is decided again when others commit at the same moment. They are maintenance at most, so once is
@@ -181,15 +182,67 @@ impl LakeWriter {
         Ok(())
     }
 
-    /// Merges the small files of one day, if some day has too many. Returns whether it did.
+    /// Merges the small files of the day that has most, if it has too many. Returns whether it did.
     pub fn compact(&mut self) -> Result<bool> {
+        Ok(self.merge(SMALL_FILES_MAX, SMALL_FILES_MAX, false)?.files > 0)
+    }
+
+    /// Merges the small files of the day that has most, if it has more than this: today, or a day before.
+    pub(super) fn merge(&mut self, past: usize, today: usize, dry_run: bool) -> Result<Done> {
+        let lake = self.lake.clone();
         // Not on top of others' commits: those have to pass the fence first.
-        if self.table.version() != self.seen {
-            return Ok(false);
+        lake.wait(self.check_fence())?;
+        let this_day = Day::of(lake.now()).name();
+        let mut merges = merges(&self.table, |day| if day < this_day.as_str() { past } else { today });
+        if !dry_run {
+            let most = (0..merges.len()).max_by_key(|n| merges[*n].files.len());
+            merges = most.map(|n| merges.swap_remove(n)).into_iter().collect();
+            if let Some(merge) = merges.first()
+                && lake.wait(compact(&mut self.table, merge))? == Committed::Overtaken
+            {
+                merges.clear();
+            }
+            self.seen = self.table.version();
         }
-        let merged = self.lake.clone().wait(compact(&mut self.table))? == Some(Committed::Yes);
-        self.seen = if merged { self.table.version() } else { self.seen };
-        Ok(merged)
+        Ok(self.done("merged", merges.iter().flat_map(|merge| &merge.files), false))
+    }
+
+    /// Drops all days before this one, in one commit.
+    pub(super) fn retire(&mut self, before: Day, dry_run: bool) -> Result<Done> {
+        let lake = self.lake.clone();
+        let first_kept = before.name();
+        for _ in 0..ATTEMPTS {
+            lake.wait(self.check_fence())?;
+            let mut files = self.table.files();
+            files.retain(|file| file.day < first_kept);
+            let done = self.done("dropped", files.iter(), true);
+            if dry_run || files.is_empty() {
+                return Ok(done);
+            }
+            let actions = files.iter().map(|file| Action::Remove(self.table.remove(file, true))).collect();
+            let operation = DeltaOperation::Delete { predicate: Some(format!("{DAY} < '{first_kept}'")) };
+            if lake.wait(self.table.commit(actions, &[], operation))? == Committed::Yes {
+                self.seen = self.table.version();
+                tracing::info!(
+                    table = done.table,
+                    before = first_kept,
+                    rows = done.rows,
+                    "dropped days that are too old"
+                );
+                return Ok(done);
+            }
+        }
+        Err(LakeError::Contended { table: self.table.def.name, attempts: ATTEMPTS })
+    }
+
+    fn done<'a>(&self, what: &'static str, files: impl Iterator<Item = &'a LakeFile>, gone: bool) -> Done {
+        let empty = Done { table: Some(self.table.def.name), what, ..Done::default() };
+        files.fold(empty, |done, file| Done {
+            files: done.files + 1,
+            rows: done.rows + if gone { file.rows } else { 0 },
+            bytes: done.bytes + file.size,
+            ..done
+        })
     }
 
     /// Makes the same table of another generation this one's content, with its progress.

@@ -23,6 +23,8 @@ pub(crate) enum Fault {
     BeforeCommit,
     /// The commit is there, but that is not said.
     AfterCommit,
+    /// A file isn't removed.
+    Removal,
 }
 
 /// The local file system with one fault in it.
@@ -87,6 +89,9 @@ impl ObjectStore for FaultyStore {
     }
 
     fn delete_stream(&self, locations: BoxStream<'static, Result<Path>>) -> BoxStream<'static, Result<Path>> {
+        if let Err(error) = self.strike(Fault::Removal) {
+            return Box::pin(futures::stream::once(async { Err(error) }));
+        }
         self.files.delete_stream(locations)
     }
 

@@ -7,9 +7,14 @@ use super::started::{Site, capture};
 #[test]
 fn without_data_there_is_a_hint() {
     let site = Site::new();
-    for command in
-        [&["report", "outcomes"][..], &["sql", "SELECT 1"], &["inspect", "1"], &["log", "ls"], &["query-api"]]
-    {
+    for command in [
+        &["report", "outcomes"][..],
+        &["sql", "SELECT 1"],
+        &["inspect", "1"],
+        &["log", "ls"],
+        &["query-api"],
+        &["lake", "ls"],
+    ] {
         let told = site.refused(4, command);
         assert!(told.starts_with("error: ") && told.contains("hint:  `calltide import`"), "{command:?}: {told}");
     }
