@@ -76,9 +76,9 @@ impl Lanes {
 }
 
 impl Admission {
-    /// `turns` queries at once in the light lane and half of it in the heavy one; `waiting` more may wait per principal.
-    pub(super) fn new(turns: usize, waiting: usize) -> Arc<Self> {
-        let (light, heavy) = (Lanes::new(turns.max(1)), Lanes::new((turns / 2).max(1)));
+    /// So many queries at once in each lane, at least one; `waiting` more may wait per principal.
+    pub(super) fn new(light: usize, heavy: usize, waiting: usize) -> Arc<Self> {
+        let (light, heavy) = (Lanes::new(light.max(1)), Lanes::new(heavy.max(1)));
         let seats = light.of_one + heavy.of_one + waiting;
         Arc::new(Self { light, heavy, seats, present: Mutex::default() })
     }

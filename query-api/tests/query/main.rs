@@ -5,5 +5,7 @@ mod bench;
 mod data;
 mod formats;
 mod http;
+mod limits;
 mod outcomes;
+mod random;
 mod refusals;
