@@ -1,9 +1,10 @@
 //! Who may run how many queries at once, so that neither one asker nor one kind of query keeps the others waiting.
 //!
-//! A query first takes a seat: each principal has so many, and whoever comes beyond is told at once to try again. When it is
-//! planned it waits for its turn in the lane of its weight ([`super::weight`]): heavy queries have turns of their own, and no
-//! number of them delays a light one. In each lane a principal has three quarters of the turns at most. Reports that we wrote
-//! ourselves have seats of their own, beside the same principal's SQL. It knows no queries.
+//! A query first takes a seat among its principal's, which are many. When it is planned it asks for a turn in the lane of its
+//! weight ([`super::weight`]), where so many may wait; whoever comes beyond is told at once to try again. Heavy queries have
+//! turns and waiting places of their own, so no number of them delays a light one. In each lane a principal has three
+//! quarters of the turns at most. Reports that we wrote ourselves are counted apart from the same principal's SQL. It knows
+//! no queries.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -45,59 +46,69 @@ pub(super) enum Lane {
     Heavy,
 }
 
+/// Most queries of one principal between asking and a turn: planning takes milliseconds.
+const SEATS: usize = 512;
+
 /// The seats and turns of an engine.
 #[derive(Debug)]
 pub(super) struct Admission {
-    light: Lanes,
-    heavy: Lanes,
-    seats: usize,
+    light: Turns,
+    heavy: Turns,
+    waiting_max: usize,
     present: Mutex<HashMap<(Principal, Author), Arc<Own>>>,
 }
 
-/// One lane: the turns of all, and how many of them are for one principal.
+/// The turns of one lane, and how many of them are for one principal.
 #[derive(Debug)]
-struct Lanes {
-    turns: Arc<Semaphore>,
+struct Turns {
+    all: Arc<Semaphore>,
     of_one: usize,
 }
 
 /// What one principal has.
 #[derive(Debug)]
 struct Own {
-    light: Arc<Semaphore>,
-    heavy: Arc<Semaphore>,
+    light: OwnLane,
+    heavy: OwnLane,
     seated: Mutex<usize>,
 }
 
-impl Lanes {
+#[derive(Debug)]
+struct OwnLane {
+    turns: Arc<Semaphore>,
+    waiting: Mutex<usize>,
+}
+
+impl Turns {
     fn new(turns: usize) -> Self {
-        Self { turns: Arc::new(Semaphore::new(turns)), of_one: (turns * 3 / 4).max(1) }
+        Self { all: Arc::new(Semaphore::new(turns)), of_one: (turns * 3 / 4).max(1) }
+    }
+
+    fn own(&self) -> OwnLane {
+        OwnLane { turns: Arc::new(Semaphore::new(self.of_one)), waiting: Mutex::default() }
     }
 }
 
 impl Admission {
-    /// So many queries at once in each lane, at least one; `waiting` more may wait per principal.
+    /// So many queries at once in each lane, at least one; in each, `waiting` more may wait per principal.
     pub(super) fn new(light: usize, heavy: usize, waiting: usize) -> Arc<Self> {
-        let (light, heavy) = (Lanes::new(light.max(1)), Lanes::new(heavy.max(1)));
-        let seats = light.of_one + heavy.of_one + waiting;
-        Arc::new(Self { light, heavy, seats, present: Mutex::default() })
+        let (light, heavy) = (Turns::new(light.max(1)), Turns::new(heavy.max(1)));
+        Arc::new(Self { light, heavy, waiting_max: waiting, present: Mutex::default() })
     }
 
     /// A seat, or the word that all are taken.
     pub(super) fn enter(self: &Arc<Self>, principal: Principal, author: Author) -> Result<Seat, QueryError> {
         let key = (principal, author);
         let mut present = self.present.lock();
-        let own = present.entry(key.clone()).or_insert_with(|| {
-            let semaphore = |lanes: &Lanes| Arc::new(Semaphore::new(lanes.of_one));
-            Arc::new(Own { light: semaphore(&self.light), heavy: semaphore(&self.heavy), seated: Mutex::new(0) })
-        });
+        let new = || Arc::new(Own { light: self.light.own(), heavy: self.heavy.own(), seated: Mutex::default() });
+        let own = Arc::clone(present.entry(key.clone()).or_insert_with(new));
         let mut seated = own.seated.lock();
-        if *seated >= self.seats {
+        if *seated >= SEATS {
             return Err(QueryError::Busy { asked: *seated });
         }
         *seated += 1;
         drop(seated);
-        Ok(Seat { admission: Arc::clone(self), own: Arc::clone(own), key })
+        Ok(Seat { admission: Arc::clone(self), own, key })
     }
 }
 
@@ -115,15 +126,20 @@ impl Seat {
         *self.own.seated.lock()
     }
 
-    /// Waits for a turn. `None` when the engine has stopped.
-    pub(super) async fn turn(&self, lane: Lane) -> Option<Turn> {
-        let (lanes, own) = match lane {
+    /// Waits for a turn, or says that too many do.
+    pub(super) async fn turn(&self, lane: Lane) -> Result<Turn, QueryError> {
+        let (shared, own) = match lane {
             Lane::Light => (&self.admission.light, &self.own.light),
             Lane::Heavy => (&self.admission.heavy, &self.own.heavy),
         };
-        let own = Arc::clone(own).acquire_owned().await.ok()?;
-        let shared = Arc::clone(&lanes.turns).acquire_owned().await.ok()?;
-        Some(Turn { _permits: [own, shared] })
+        let place = Waiting::among(&own.waiting);
+        // The one that gets a turn at once counts too, for a moment.
+        if place.nth > self.admission.waiting_max && own.turns.available_permits() == 0 {
+            return Err(QueryError::Busy { asked: self.seated() });
+        }
+        let own = Arc::clone(&own.turns).acquire_owned().await.map_err(|_| QueryError::Ended)?;
+        let shared = Arc::clone(&shared.all).acquire_owned().await.map_err(|_| QueryError::Ended)?;
+        Ok(Turn { _permits: [own, shared] })
     }
 }
 
@@ -135,6 +151,26 @@ impl Drop for Seat {
         if *seated == 0 {
             present.remove(&self.key);
         }
+    }
+}
+
+/// A place among those who wait, given back when dropped.
+struct Waiting<'a> {
+    count: &'a Mutex<usize>,
+    nth: usize,
+}
+
+impl<'a> Waiting<'a> {
+    fn among(count: &'a Mutex<usize>) -> Self {
+        let mut waiting = count.lock();
+        *waiting += 1;
+        Self { count, nth: *waiting }
+    }
+}
+
+impl Drop for Waiting<'_> {
+    fn drop(&mut self) {
+        *self.count.lock() -= 1;
     }
 }
 

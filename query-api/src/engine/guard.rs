@@ -9,7 +9,7 @@ use std::collections::HashMap;
 use std::ops::ControlFlow;
 
 use datafusion::sql::parser::{DFParser, Statement};
-use datafusion::sql::sqlparser::ast::{self, Statement as Sql, Visit, Visitor, visit_relations};
+use datafusion::sql::sqlparser::ast::{self, Statement as Sql, Visit, Visitor, visit_expressions, visit_relations};
 use datafusion::sql::sqlparser::dialect::GenericDialect;
 use datafusion::sql::sqlparser::keywords::Keyword;
 use datafusion::sql::sqlparser::tokenizer::{Token, Tokenizer};
@@ -27,6 +27,8 @@ const COMMAS_MAX: usize = 5_000;
 const NESTING_MAX: usize = 50;
 /// Most arms of UNION, EXCEPT and INTERSECT.
 const ARMS_MAX: usize = 200;
+/// Most combinations of columns that one query groups by at once: a CUBE of seven.
+const GROUPINGS_MAX: usize = 128;
 /// Most tables read by one query, each repetition counted.
 const RELATIONS_MAX: usize = 100;
 
@@ -42,6 +44,7 @@ pub(super) fn parse(sql: &str) -> Result<Statement, QueryError> {
     }
     check_kind(&statement)?;
     check_relations(&statement)?;
+    check_groupings(&statement)?;
     Ok(statement)
 }
 
@@ -163,6 +166,28 @@ fn check_relations(statement: &Statement) -> Result<(), QueryError> {
     let tables = size(&sizes, None, &tables_in(sql.as_ref()));
     if tables > RELATIONS_MAX {
         return Err(refused(format!("the query reads {tables} tables, at most {RELATIONS_MAX} are allowed")));
+    }
+    Ok(())
+}
+
+/// Counts what CUBE, ROLLUP and GROUPING SETS group by: a CUBE of thirteen columns takes a second to plan alone.
+fn check_groupings(statement: &Statement) -> Result<(), QueryError> {
+    let sql = match statement {
+        Statement::Explain(explain) => return check_groupings(&explain.statement),
+        Statement::Statement(sql) => sql,
+        Statement::CreateExternalTable(_) | Statement::CopyTo(_) | Statement::Reset(_) => return Ok(()),
+    };
+    let mut groupings: usize = 1;
+    let _: ControlFlow<()> = visit_expressions(sql.as_ref(), |expr| {
+        if let ast::Expr::Cube(columns) = expr {
+            groupings = groupings.saturating_mul(1 << columns.len().min(32));
+        } else if let ast::Expr::Rollup(columns) | ast::Expr::GroupingSets(columns) = expr {
+            groupings = groupings.saturating_mul(columns.len() + 1);
+        }
+        ControlFlow::Continue(())
+    });
+    if groupings > GROUPINGS_MAX {
+        return Err(refused(format!("the query groups in {groupings} ways, at most {GROUPINGS_MAX} are allowed")));
     }
     Ok(())
 }

@@ -91,7 +91,7 @@ pub struct EngineOptions {
     /// Most light queries at once; of heavy ones at most half as many, and one for each 256 MiB of the margin. Others wait
     /// within their deadline.
     pub queries_max: usize,
-    /// Most queries that wait for one asker; more are turned away.
+    /// Most queries that wait in a lane for one asker; more are turned away.
     pub waiting_max: usize,
     /// Called when memory or threads cannot be had back otherwise. `None`: it is only logged.
     pub last_resort: Option<LastResort>,
@@ -262,7 +262,7 @@ impl Engine {
                 asked.is_heavy();
             }
             waits = true;
-            let turn = seat.turn(prepared.lane).await.ok_or(QueryError::Ended)?;
+            let turn = seat.turn(prepared.lane).await?;
             waits = false;
             self.execute(prepared, turn, &asked).await
         };

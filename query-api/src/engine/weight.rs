@@ -8,14 +8,14 @@ use datafusion::common::tree_node::{TreeNode, TreeNodeRecursion};
 use datafusion::datasource::physical_plan::FileScanConfig;
 use datafusion::datasource::source::DataSourceExec;
 use datafusion::physical_plan::ExecutionPlan;
+use datafusion::physical_plan::aggregates::AggregateExec;
 
 use super::admission::Lane;
 
-/// Parquet that is read in about a second by one core.
-const LIGHT_BYTES_MAX: u64 = 64 << 20;
-/// Operators that can make much of little.
-const MULTIPLYING: [&str; 5] =
-    ["CrossJoinExec", "NestedLoopJoinExec", "PiecewiseMergeJoinExec", "LazyMemoryExec", "UnnestExec"];
+/// Parquet whose rows fit into memory several times over, whatever is done with them one by one.
+const LIGHT_BYTES_MAX: u64 = 8 << 20;
+/// Operators that can make much of little, beside joins.
+const MULTIPLYING: [&str; 4] = ["LazyMemoryExec", "UnnestExec", "WindowAggExec", "BoundedWindowAggExec"];
 
 /// The lane of a plan.
 pub(super) fn lane(plan: &Arc<dyn ExecutionPlan>) -> Lane {
@@ -23,7 +23,8 @@ pub(super) fn lane(plan: &Arc<dyn ExecutionPlan>) -> Lane {
     let mut multiplies = false;
     // It cannot fail, since nothing in it does.
     let _ = plan.apply(|node| {
-        multiplies |= MULTIPLYING.contains(&node.name());
+        let sets = node.downcast_ref::<AggregateExec>().map_or(1, |aggregate| aggregate.group_expr().groups().len());
+        multiplies |= sets > 1 || node.name().contains("Join") || MULTIPLYING.contains(&node.name());
         bytes = bytes.saturating_add(scanned(node.as_ref()));
         Ok(TreeNodeRecursion::Continue)
     });

@@ -105,20 +105,15 @@ async fn heavy_queries_of_one_asker_keep_neither_light_ones_nor_another_asker_wa
     // Whoever has no seat is told at once; the others run or wait.
     let mut turned_away = 0;
     let began = Instant::now();
-    while turned_away < 30 - 7 && began.elapsed() < Duration::from_secs(10) {
+    while turned_away < 30 - 4 && began.elapsed() < Duration::from_secs(10) {
         turned_away = heavy.iter().filter(|task| task.is_finished()).count();
         tokio::task::yield_now().await;
     }
-    assert_eq!(turned_away, 30 - 7, "3 light turns, 1 heavy turn and 3 to wait are the seats");
+    assert_eq!(turned_away, 30 - 4, "one runs, three wait");
     let began = Instant::now();
     for name in ["greedy", "modest"] {
         let asker = Principal::named(name);
-        let answer = bench.engine.query(&asker, "SELECT count(*) FROM calls").await;
-        if name == "modest" {
-            answer.unwrap();
-        } else {
-            assert!(matches!(answer, Err(QueryError::Busy { asked: 7 })), "{answer:?}");
-        }
+        bench.engine.query(&asker, "SELECT count(*) FROM calls").await.unwrap();
     }
     assert!(began.elapsed() < Duration::from_secs(5), "{:?}", began.elapsed());
     for task in heavy {
