@@ -5,10 +5,9 @@
 #![expect(clippy::unwrap_used, reason = "tests")]
 
 mod conformance;
-mod crash;
 mod damage;
 mod embedded;
-mod full_disk;
+mod faults;
 mod reopen;
 
 use std::path::Path;

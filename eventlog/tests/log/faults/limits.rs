@@ -1,6 +1,7 @@
-//! A full disk: nothing acknowledged is lost, the log opens and reads, and writing goes on when there is space again.
+//! A disk as full as can be, so that not even a byte in place can be written: a file size limit of zero. [`super::disks`] has
+//! real ones.
 //!
-//! The disk is filled by a file size limit on a child process, this binary with the test `child`, which then lifts it.
+//! The limit is set on a child process, this binary with the test `child`, which then lifts it.
 
 use std::{path::Path, process::Command};
 
@@ -55,7 +56,7 @@ fn a_full_disk_costs_nothing_that_was_acknowledged() {
     let dir = tempfile::tempdir().unwrap();
     // The shell ignores the signal that comes with the limit; the child inherits that.
     let status = Command::new("sh")
-        .args(["-c", r#"trap '' XFSZ; exec "$0" full_disk::child --exact --test-threads=1"#])
+        .args(["-c", r#"trap '' XFSZ; exec "$0" faults::limits::child --exact --test-threads=1"#])
         .arg(std::env::current_exe().unwrap())
         .env(DIR, dir.path())
         .status()

@@ -6,21 +6,28 @@ use std::{
     io::{BufRead, BufReader, Write},
     path::Path,
     process::{Command, Stdio},
-    time::Duration,
+    time::{Duration, Instant},
 };
 
-use calltide_eventlog::{Change, Commit, EventLog, Output, Polled, embedded};
+use calltide_eventlog::{
+    Change, Commit, EventLog, Output, Polled,
+    embedded::{self, EmbeddedLog, EmbeddedOptions},
+};
 
-use crate::{ALL, CALLS, Dice, EVENTS, assigned, call, event, ids, open, open_small};
+use super::{Figures, runs};
+use crate::{ALL, CALLS, Dice, EVENTS, assigned, call, event, ids, open, topics};
 
 const DIR: &str = "CALLTIDE_CRASH_DIR";
-const KILLS: u64 = 25;
+const KILLS: u64 = 1_000;
+/// Then a new log is begun.
+const KILLS_OF_ONE_LOG: u64 = 50;
 
 /// One thread appends events and another counts them as calls; both tell what was acknowledged, a word and a number a line.
 #[test]
 fn child() {
     let Ok(dir) = std::env::var(DIR) else { return };
-    let log = open_small(Path::new(&dir));
+    let options = EmbeddedOptions { segment_bytes: 20_000, snapshot_bytes: 5_000 };
+    let log = EmbeddedLog::open(Path::new(&dir), &topics(), options).unwrap();
     let say = |word: &str, number: u64| writeln!(std::io::stdout(), "{word} {number}").unwrap();
     std::thread::scope(|scope| {
         scope.spawn(|| {
@@ -49,16 +56,29 @@ fn child() {
 
 #[test]
 fn what_was_acknowledged_survives_kill_9() {
-    let dir = tempfile::tempdir().unwrap();
     let mut dice = Dice::seeded("kill -9");
+    let mut figures = Figures::default();
+    let mut dir = tempfile::tempdir().unwrap();
     let (mut appended, mut committed) = (0, 0);
-    for _ in 0..KILLS {
+    for kill in 0..runs(KILLS) {
+        if kill % KILLS_OF_ONE_LOG == KILLS_OF_ONE_LOG - 1 {
+            dir = tempfile::tempdir().unwrap();
+            (appended, committed) = (0, 0);
+        }
         let mut child = Command::new(std::env::current_exe().unwrap())
-            .args(["crash::child", "--exact", "--nocapture", "--test-threads=1"])
+            .args(["faults::kills::child", "--exact", "--nocapture", "--test-threads=1"])
             .env(DIR, dir.path())
             .stdout(Stdio::piped())
             .spawn()
             .unwrap();
+        if dice.below(5) == 0 {
+            // While it starts and opens the log, whenever that is.
+            let instant = Instant::now() + Duration::from_micros(dice.below(30_000));
+            while Instant::now() < instant {
+                std::hint::spin_loop();
+            }
+            child.kill().unwrap();
+        }
         let lines = BufReader::new(child.stdout.take().unwrap()).lines();
         // So many acknowledgements after the first it is killed, while it goes on writing.
         let mut left = 1 + dice.below(60);
@@ -77,7 +97,9 @@ fn what_was_acknowledged_survives_kill_9() {
         }
         child.wait().unwrap();
         check(dir.path(), appended, committed);
+        figures.add(0);
     }
+    figures.show("kill -9");
 }
 
 fn check(dir: &Path, appended: u64, committed: u64) {

@@ -1,0 +1,43 @@
+//! What happens to a log in the world, over and over: kills, full disks, power losses, flipped bits.
+//!
+//! Each fault must be harmless or reported with its offsets, and never keep the rest from being read. A plain run does a tenth
+//! of what `FAULTS=full` does; `SEED` repeats one. Shown are the seeds and a line of figures for each kind of fault:
+//! `FAULTS=full cargo test --release --workspace --test log -- faults:: --nocapture --test-threads 1`
+
+mod disks;
+mod flips;
+mod images;
+mod kills;
+mod limits;
+
+/// How many times a fault is done: a tenth of `full`, or all.
+fn runs(full: u64) -> u64 {
+    if std::env::var("FAULTS").is_ok_and(|how| how == "full") { full } else { full / 10 }
+}
+
+/// What a kind of fault came to. That nothing was silent is what the tests assert.
+#[derive(Debug, Default)]
+struct Figures {
+    runs: u64,
+    harmless: u64,
+    reported: u64,
+    offsets: u64,
+}
+
+impl Figures {
+    /// One more, of which so many offsets were reported as damaged.
+    fn add(&mut self, offsets: u64) {
+        self.runs += 1;
+        self.offsets += offsets;
+        if offsets == 0 { self.harmless += 1 } else { self.reported += 1 }
+    }
+
+    #[expect(clippy::print_stdout, reason = "the figures are what the run is for")]
+    fn show(&self, kind: &str) {
+        let Self { runs, harmless, reported, offsets } = self;
+        println!(
+            "{kind:<42}{runs:>6} runs {harmless:>6} harmless {reported:>6} reported ({offsets} offsets), 0 silent, 0 that kept \
+             the rest from being read"
+        );
+    }
+}
