@@ -39,9 +39,9 @@ fn open(dir: &Path) -> EmbeddedLog {
     EmbeddedLog::open(dir, &topics(), EmbeddedOptions::default()).unwrap()
 }
 
-/// With segments so small that a test has many.
+/// With segments and snapshots so small that a test has many.
 fn open_small(dir: &Path) -> EmbeddedLog {
-    EmbeddedLog::open(dir, &topics(), EmbeddedOptions { segment_bytes: 2000, ..EmbeddedOptions::default() }).unwrap()
+    EmbeddedLog::open(dir, &topics(), EmbeddedOptions { segment_bytes: 2000, snapshot_bytes: 200 }).unwrap()
 }
 
 fn append(log: &dyn EventLog, partition: u32, n: u64) {
