@@ -456,6 +456,8 @@ pub(crate) enum BenchStage {
     Decode,
     /// Facts to rows.
     Fold,
+    /// Records of 500 bytes into the embedded log, synced, and out of it again
+    Log,
     /// A file to the lake, by the command itself.
     Import,
     /// Live collecting while the disk is slow and stalls and nothing derives; only when asked for

@@ -1,6 +1,6 @@
 //! `calltide bench`: how fast this machine decodes, folds and imports, from the recorded captures repeated.
 //!
-//! Decoding and folding are timed in processor time of one thread; `import` is the whole command in a process of its own,
+//! Decoding and folding are timed in processor time of one thread; `log` by the clock; `import` is the whole command in a process of its own,
 //! whose peak memory is read from the system; `pressure` is live collecting on a slow disk. Nothing is written outside a
 //! temporary directory.
 
@@ -8,6 +8,7 @@ mod decode;
 mod files;
 mod fold;
 mod import;
+mod log;
 mod pressure;
 mod repeat;
 mod stopwatch;
@@ -39,6 +40,9 @@ pub(crate) fn run(asked: &Bench) -> Result<()> {
     }
     if wanted(BenchStage::Fold) {
         output::data(fold::measure(asked.events).as_bytes())?;
+    }
+    if wanted(BenchStage::Log) {
+        output::data(log::measure(asked.events)?.as_bytes())?;
     }
     if wanted(BenchStage::Import) {
         output::data(import::measure(asked.events)?.as_bytes())?;

@@ -134,7 +134,8 @@ fn lake(places: &Places, data: &DataDir) -> Finding {
         return Finding::new(Level::Ok, "tables", "none yet");
     }
     let asked = reader::Reader::open(places).and_then(|reader| {
-        let answer = reader.ask(async |engine| engine.query(&Principal::local(), "SELECT count(*) FROM calls").await)?;
+        let answer =
+            reader.ask(async |engine| engine.query(&Principal::local(), "SELECT count(*) FROM calls").await)?;
         crate::sql::written(&answer, crate::args::Format::Csv)
     });
     match asked {

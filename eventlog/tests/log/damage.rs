@@ -80,7 +80,10 @@ fn check(dir: &Path) -> usize {
             assert_eq!(state.into_iter().collect::<BTreeSet<_>>(), expected, "after {commits} commits");
         }
         Err(LogError::Damaged { .. }) => {
-            assert!(damage.iter().any(|damage| matches!(damage.lost, Lost::Changes { .. } | Lost::Snapshot { .. })), "{damage:?}");
+            assert!(
+                damage.iter().any(|damage| matches!(damage.lost, Lost::Changes { .. } | Lost::Snapshot { .. })),
+                "{damage:?}"
+            );
         }
         other => panic!("{other:?}"),
     }

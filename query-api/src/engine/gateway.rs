@@ -105,7 +105,9 @@ impl Found {
                     && GATHERING.contains(&aggregate.name())
                 {
                     let name = aggregate.name();
-                    self.refuse(format!("{name} over a window would put the column into each row: use it with GROUP BY"));
+                    self.refuse(format!(
+                        "{name} over a window would put the column into each row: use it with GROUP BY"
+                    ));
                 }
             }
             Expr::Literal(

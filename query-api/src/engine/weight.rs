@@ -38,7 +38,8 @@ fn scanned(node: &dyn ExecutionPlan) -> u64 {
         return 0;
     };
     let files = scan.file_groups.iter().flat_map(|group| group.iter());
-    let bytes: u64 = files.map(|file| file.range.as_ref().map_or(file.object_meta.size, |r| r.end.abs_diff(r.start))).sum();
+    let bytes: u64 =
+        files.map(|file| file.range.as_ref().map_or(file.object_meta.size, |r| r.end.abs_diff(r.start))).sum();
     let all = scan.file_schema().fields().len().max(1) as u64;
     bytes.saturating_mul(node.schema().fields().len() as u64) / all
 }

@@ -43,7 +43,8 @@ async fn functions_that_grow_are_asked_before_they_build() {
 #[tokio::test]
 async fn a_text_that_is_put_into_itself_at_every_step_stops_at_the_cap() {
     let bench = Bench::new();
-    let steps = |step: &str| (1..30).map(|n| format!(", t{n} AS (SELECT {step} AS a FROM t{})", n - 1)).collect::<String>();
+    let steps =
+        |step: &str| (1..30).map(|n| format!(", t{n} AS (SELECT {step} AS a FROM t{})", n - 1)).collect::<String>();
     for step in ["a || a", "concat(a, a)", "encode(arrow_cast(a, 'Binary'), 'hex')"] {
         let first = "WITH t0 AS (SELECT 'start' || value AS a FROM generate_series(1, 100))";
         let sql = format!("{first}{} SELECT sum(length(a)) FROM t29", steps(step));

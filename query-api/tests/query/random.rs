@@ -34,7 +34,8 @@ struct Tally {
 async fn random_queries_never_contradict_themselves() {
     let setting = |name: &str| std::env::var(name).ok().and_then(|text| text.parse::<u64>().ok());
     let seconds = Duration::from_secs(setting("RANDOM_SECONDS").unwrap_or(SECONDS));
-    let seed = setting("RANDOM_SEED").unwrap_or_else(|| u64::from(std::process::id()) << 20 | u64::from(Instant::now().elapsed().subsec_nanos()));
+    let seed = setting("RANDOM_SEED")
+        .unwrap_or_else(|| u64::from(std::process::id()) << 20 | u64::from(Instant::now().elapsed().subsec_nanos()));
     println!("RANDOM_SEED={seed} RANDOM_SECONDS={}", seconds.as_secs());
     let mut dice = Dice(seed);
     let bench = filled(&mut dice);
@@ -44,7 +45,12 @@ async fn random_queries_never_contradict_themselves() {
         round(&bench, &mut dice, &mut tally).await;
     }
     println!("{} rounds, {} judged, {} queries failed", tally.rounds, tally.judged, tally.failed);
-    assert!(tally.findings.is_empty(), "seed {seed}: {} findings\n{}", tally.findings.len(), tally.findings.join("\n\n"));
+    assert!(
+        tally.findings.is_empty(),
+        "seed {seed}: {} findings\n{}",
+        tally.findings.len(),
+        tally.findings.join("\n\n")
+    );
     assert!(tally.judged * 2 > tally.rounds, "seed {seed}: most rounds came to nothing");
 }
 
@@ -123,7 +129,8 @@ async fn round(bench: &Bench, dice: &mut Dice, tally: &mut Tally) {
         }
         5 => {
             let inner = dice.condition(2, "l_call.");
-            let legs = format!("SELECT leg_id FROM legs WHERE call_id IN (SELECT call_id FROM calls l_call WHERE {inner})");
+            let legs =
+                format!("SELECT leg_id FROM legs WHERE call_id IN (SELECT call_id FROM calls l_call WHERE {inner})");
             let exists = format!(
                 "SELECT leg_id FROM legs WHERE EXISTS (SELECT 1 FROM calls l_call WHERE l_call.call_id = legs.call_id AND ({inner}))"
             );

@@ -94,7 +94,10 @@ async fn texts_that_would_break_the_planner_are_refused_before_it_sees_them() {
         ("levels", format!("SELECT {}1{}", "(".repeat(2_000), ")".repeat(2_000))),
         ("arms", chain("SELECT 1", 3_000, " UNION ALL ")),
         ("list entries", format!("SELECT 1 IN ({})", chain("1", 6_000, ","))),
-        ("ways", "SELECT 1 FROM calls GROUP BY CUBE (call_id, status, pbx, queue, agent, campaign, contact, talk_ms)".into()),
+        (
+            "ways",
+            "SELECT 1 FROM calls GROUP BY CUBE (call_id, status, pbx, queue, agent, campaign, contact, talk_ms)".into(),
+        ),
         ("ways", format!("SELECT 1 FROM calls GROUP BY {}", chain("ROLLUP (call_id, status)", 5, ", "))),
         ("tables", format!("SELECT 1 FROM {}", chain("calls", 200, ","))),
         ("tables", format!("WITH t0 AS (SELECT 1 AS x), {} SELECT * FROM t29", doubled.join(", "))),

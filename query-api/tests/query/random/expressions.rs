@@ -97,7 +97,12 @@ impl Dice {
             4 => format!("abs({})", self.number(d, of)),
             5 => format!("length({})", self.text(d, of)),
             6 => format!("coalesce({}, {})", self.number(d, of), self.number(d, of)),
-            7 => format!("CASE WHEN {} THEN {} ELSE {} END", self.condition(d, of), self.number(d, of), self.number(d, of)),
+            7 => format!(
+                "CASE WHEN {} THEN {} ELSE {} END",
+                self.condition(d, of),
+                self.number(d, of),
+                self.number(d, of)
+            ),
             _ => format!("extract({} FROM {of}started_at)", self.pick(&["hour", "minute", "day", "dow"])),
         }
     }
