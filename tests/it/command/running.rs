@@ -1,10 +1,11 @@
 //! `demo`, `up` and `query-api`: what runs for long, keeps what it collected, and ends when told.
 
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use calltide_ingest::playback::{Playback, PlaybackOptions, Recording, Speed};
 
-use super::started::{Running, Site, capture, get, until};
+use super::started::{Running, Site, capture, get, post, until};
 
 /// A played-back Asterisk in this process, at whose end time goes on.
 struct Asterisk {
@@ -82,18 +83,29 @@ fn after_a_power_cut_up_goes_on_with_what_was_acknowledged() {
 
 #[test]
 fn the_query_process_is_started_again_and_collecting_goes_on() {
+    let imported = Site::new();
+    imported.done(&["import", "--pbx", "site-a", "--ami", &capture("asterisk-22.10", "ami.raw")]);
+    let wanted = outcomes(&imported);
+    let mut asterisk = Asterisk::playing("asterisk-22.10");
     let site = Site::new();
+    site.configured(&asterisk.configuration());
     let mut up = site.start(&["up", "--listen", "127.0.0.1:0"]);
     let first = up.tells("serving queries");
     let pid =
         first.split("pid=").nth(1).and_then(|rest| rest.split_whitespace().next()).unwrap().parse::<i32>().unwrap();
+    let address = format!("http://{}", first.split("http://").nth(1).unwrap().split('"').next().unwrap());
     let pid = rustix::process::Pid::from_raw(pid).unwrap();
-    rustix::process::kill_process(pid, rustix::process::Signal::KILL).unwrap();
+    rustix::process::kill_process(pid, rustix::process::Signal::ABORT).unwrap();
+    let aborted = Instant::now();
+    // Nobody is refused meanwhile: the socket is still there.
+    let (head, body) = post(&address, "/api/v1/sql", "SELECT count(*) AS n FROM calls");
+    assert!(head.starts_with("HTTP/1.1 200"), "{head}\n{body}");
+    assert!(aborted.elapsed() < Duration::from_secs(2), "the first answer came after {:?}", aborted.elapsed());
     up.tells("collecting goes on");
-    let again = url(&mut up);
-    assert!(get(&again, "/healthz").0.starts_with("HTTP/1.1 200"));
+    asterisk.all_sent();
+    until("every call is told and settled", || outcomes(&site) == wanted);
     up.stop();
-    assert!(std::net::TcpStream::connect(again.trim_start_matches("http://")).is_err(), "the child is gone too");
+    assert!(std::net::TcpStream::connect(address.trim_start_matches("http://")).is_err(), "the child is gone too");
 }
 
 #[test]
