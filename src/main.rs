@@ -12,6 +12,7 @@ mod control;
 mod data;
 mod demo;
 mod errors;
+mod generate;
 mod import;
 mod inspect;
 mod lake;
@@ -64,6 +65,7 @@ fn run(args: Args) -> Result<ExitCode> {
         Command::Log(log) => return log::run(places, &log),
         Command::Lake(asked) => lake::run(places, &asked),
         Command::Replay(replay) => replay::run(places, &replay),
+        Command::Generate(generate) => generate::run(places, &generate),
         Command::Bench(bench) => bench::run(&bench),
     };
     done.map(|()| ExitCode::SUCCESS)

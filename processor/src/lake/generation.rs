@@ -4,6 +4,7 @@
 
 use std::collections::BTreeMap;
 
+use arrow::record_batch::RecordBatch;
 use calltide_eventlog::{Offset, Partition, ReadRecord};
 use calltide_schemas::tables::{self, TABLES};
 
@@ -46,6 +47,19 @@ impl GenerationWriter {
             largest.commit(&[])?;
         }
         Ok(())
+    }
+
+    /// Adds rows of several tables that no topic has, each key new: a commit per table, all tables at once.
+    pub fn add(&mut self, rows: &[(&'static str, RecordBatch)]) -> Result<()> {
+        std::thread::scope(|scope| {
+            let mut under_way = Vec::new();
+            for (table, writer) in &mut self.writers {
+                if let Some((_, rows)) = rows.iter().find(|(name, _)| name == table) {
+                    under_way.push(scope.spawn(move || writer.add_rows(rows)));
+                }
+            }
+            under_way.into_iter().try_for_each(|writing| writing.join().unwrap_or(Err(LakeError::Ended)))
+        })
     }
 
     /// Takes a table over as it is in the current generation, progress included: e.g. the raw archive, from which the

@@ -6,6 +6,7 @@
 
 use std::collections::BTreeMap;
 
+use arrow::record_batch::RecordBatch;
 use calltide_eventlog::{EventLog, Offset, Partition};
 use calltide_schemas::Micros;
 use calltide_schemas::tables::{DAY, TableDef};
@@ -253,6 +254,18 @@ impl LakeWriter {
         self.seen = self.table.version();
         tracing::info!(table = self.table.def.name, generation, "carried over");
         Ok(())
+    }
+
+    /// Adds rows that are in no topic, each key new, in one commit: a file per day.
+    pub(super) fn add_rows(&mut self, rows: &RecordBatch) -> Result<()> {
+        let lake = self.lake.clone();
+        let mut actions = Vec::new();
+        for piece in by_day(self.table.def, rows)? {
+            let mut file = FileWriter::new(&self.table.layout)?;
+            file.write(&piece.rows)?;
+            actions.push(Action::Add(lake.wait(self.table.put(&piece.day.name(), file.finish()?))?));
+        }
+        lake.wait(self.commit_appended(&actions, &[]))
     }
 
     async fn commit_now(&mut self, progress: &[(Partition, i64)]) -> Result<()> {

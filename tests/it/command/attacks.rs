@@ -36,18 +36,34 @@ fn attacks() -> Vec<(&'static str, String, &'static [u16])> {
         ("10,000 parentheses", nested(10_000), REFUSED),
         ("10,000 subqueries", subqueries(10_000), REFUSED),
         ("a megabyte", format!("SELECT '{}'", "x".repeat(1_000_000)), REFUSED),
-        ("a recursion", "WITH RECURSIVE r AS (SELECT 1 AS n UNION ALL SELECT n + 1 FROM r) SELECT * FROM r".into(), REFUSED),
+        (
+            "a recursion",
+            "WITH RECURSIVE r AS (SELECT 1 AS n UNION ALL SELECT n + 1 FROM r) SELECT * FROM r".into(),
+            REFUSED,
+        ),
         ("a huge text", "SELECT length(repeat('x', 1000000000))".into(), STOPPED),
         ("many large texts", "SELECT sum(length(repeat(payload, 100000))) FROM inputs".into(), STOPPED),
-        ("doubling", format!("WITH t0 AS (SELECT payload AS a FROM inputs){doubling} SELECT sum(length(a)) FROM t29"), STOPPED),
-        ("a product", "SELECT count(*) FROM inputs a, inputs b, inputs c WHERE a.payload || b.id < c.payload".into(), STOPPED),
+        (
+            "doubling",
+            format!("WITH t0 AS (SELECT payload AS a FROM inputs){doubling} SELECT sum(length(a)) FROM t29"),
+            STOPPED,
+        ),
+        (
+            "a product",
+            "SELECT count(*) FROM inputs a, inputs b, inputs c WHERE a.payload || b.id < c.payload".into(),
+            STOPPED,
+        ),
         ("all of everything", "SELECT * FROM calls, legs, queue_visits, attempts, inputs, stories".into(), STOPPED),
         (
             "a skewed join",
             "SELECT a.id, b.id FROM inputs a JOIN inputs b ON a.source = b.source ORDER BY 1, 2".into(),
             STOPPED,
         ),
-        ("a sort of a product", "SELECT a.*, b.status FROM inputs a, calls b ORDER BY a.payload, b.call_id".into(), STOPPED),
+        (
+            "a sort of a product",
+            "SELECT a.*, b.status FROM inputs a, calls b ORDER BY a.payload, b.call_id".into(),
+            STOPPED,
+        ),
         ("no end", "SELECT count(*) FROM generate_series(1, 1000000000000)".into(), STOPPED),
     ]
 }
