@@ -7,6 +7,7 @@
 mod attacks;
 mod checks;
 mod failures;
+mod generated;
 mod imports;
 mod lake;
 mod questions;
