@@ -1,4 +1,6 @@
 //! The rows of calls in the tables `calls`, `attempts`, `legs` and `queue_visits`, column by column as the tables define them.
+//!
+//! Must not invent anything: read [`super::calls`] for that.
 
 use std::sync::Arc;
 

@@ -1,10 +1,9 @@
 //! Who may run how many queries at once, so that neither one asker nor one kind of query keeps the others waiting.
 //!
-//! A query first takes a seat among its principal's, which are many. When it is planned it asks for a turn in the lane of its
-//! weight ([`super::weight`]), where so many may wait; whoever comes beyond is told at once to try again. Heavy queries have
-//! turns and waiting places of their own, so no number of them delays a light one. In each lane a principal has three
-//! quarters of the turns at most. Reports that we wrote ourselves are counted apart from the same principal's SQL. It knows
-//! no queries.
+//! A query takes a seat among its principal's, which are many. Planned, it asks for a turn in the lane of its weight
+//! ([`super::weight`]): heavy and light ones have turns and waiting places apart, and a principal has three quarters of the
+//! turns at most. Whoever finds no place to wait is told at once to try again. Our own reports count apart from the same
+//! principal's SQL. It knows no queries.
 
 use std::collections::HashMap;
 use std::sync::Arc;

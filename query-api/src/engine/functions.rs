@@ -1,10 +1,9 @@
-//! Which functions a query may call, and how much one call of them may build.
+//! Which functions a query may call, and how much one call of them may build: functions allocate outside the memory pool, so
+//! a text that grows by a number (`repeat`) or by itself (`a || a`) could take all memory before the pool is asked.
 //!
-//! DataFusion's functions allocate outside the memory pool, so a text that grows by a number (`repeat`) or by being put into
-//! itself at every step (`a || a`) could take all memory before any limit of the pool is asked. Every function is in one of
-//! the lists here or cannot be called: [`Kind::Plain`] ones give one small value a row, [`Kind::Text`] ones at most a few
-//! times what they get, and are checked after each batch; the growing ones are asked what they would build before they do.
-//! The lists are applied to plans, so the door by which a plan came does not matter. It knows no tables.
+//! Every function is in a list or cannot be called: [`Kind::Plain`] ones give one small value a row; what [`Kind::Text`] ones
+//! give is checked after each batch; growing ones are asked beforehand. The limits are put into plans, by whatever door they
+//! came. It knows no tables.
 
 mod growth;
 mod known;

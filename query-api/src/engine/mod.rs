@@ -1,10 +1,9 @@
 //! The engine behind every door: one SQL text in, one result out, over the lake's rows and the log's newest facts.
 //!
-//! It only reads, and a query, however bad, ends as that query's error: [`guard`] refuses texts that the planner cannot take,
-//! [`gateway`] plans that may not run; [`admission`] gives each asker so many turns; planning and running have threads of
-//! their own with deep stacks, within a memory pool, a deadline that is kept from outside, and caps on what comes out; a
-//! panic is caught, and [`watch`] sees what escapes all that. It must not know how results are shown. Read [`moment`] for
-//! what a query sees of the data, [`catalog`] for the tables, then [`scan`].
+//! It only reads, and a query, however bad, ends as that query's error: [`guard`] refuses texts, [`gateway`] plans,
+//! [`admission`] gives turns, the deadline is kept from outside, a panic is caught, and [`watch`] sees what escapes all that.
+//! It must not know how results are shown. Read [`moment`] for what a query sees of the data, [`catalog`] for the tables,
+//! then [`scan`].
 
 mod admission;
 mod buckets;
@@ -32,14 +31,16 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use arrow::array::RecordBatch;
-use arrow::datatypes::SchemaRef;
+use arrow::datatypes::{DataType, FieldRef, SchemaRef};
 use calltide_eventlog::EventLog;
 use calltide_schemas::tables::{TableDef, table};
 use datafusion::catalog::{CatalogProvider, CatalogProviderList, MemoryCatalogProvider, MemoryCatalogProviderList};
+use datafusion::common::{Column, TableReference};
 use datafusion::execution::disk_manager::{DiskManagerBuilder, DiskManagerMode};
 use datafusion::execution::memory_pool::{FairSpillPool, MemoryConsumer, MemoryReservation};
 use datafusion::execution::runtime_env::{RuntimeEnv, RuntimeEnvBuilder};
 use datafusion::execution::{FunctionRegistry, SessionState, SessionStateBuilder};
+use datafusion::logical_expr::{Expr, LogicalPlan, LogicalPlanBuilder, cast};
 use datafusion::physical_plan::{ExecutionPlan, SendableRecordBatchStream, execute_stream};
 use datafusion::prelude::SessionConfig;
 use datafusion::sql::parser::Statement;
@@ -338,6 +339,7 @@ impl Inner {
         let state = self.state_over(&moments).map_err(|e| QueryError::from_run(&e))?;
         let plan = state.statement_to_plan(statement).await.map_err(|e| QueryError::from_plan(&e))?;
         gateway::check(&plan)?;
+        let plan = plain_texts(plan).map_err(|e| QueryError::from_run(&e))?;
         let plan = state.optimize(&plan).map_err(|e| QueryError::from_run(&e))?;
         let plan =
             state.query_planner().create_physical_plan(&plan, &state).await.map_err(|e| QueryError::from_run(&e))?;
@@ -395,6 +397,23 @@ impl Inner {
         state.mark_start_execution();
         Ok(state)
     }
+}
+
+/// Texts are views while a query runs ([`scan`]); whoever gets the answer gets them as they are in the tables' definitions.
+fn plain_texts(plan: LogicalPlan) -> datafusion::error::Result<LogicalPlan> {
+    let shown = matches!(plan, LogicalPlan::Explain(_) | LogicalPlan::Analyze(_) | LogicalPlan::DescribeTable(_));
+    if shown || plan.schema().fields().iter().all(|field| field.data_type() != &DataType::Utf8View) {
+        return Ok(plan);
+    }
+    let text = |(table, field): (Option<&TableReference>, &FieldRef)| {
+        let column = Expr::Column(Column::new(table.cloned(), field.name()));
+        if field.data_type() == &DataType::Utf8View {
+            return cast(column, DataType::Utf8).alias_qualified(table.cloned(), field.name());
+        }
+        column
+    };
+    let texts: Vec<_> = plan.schema().iter().map(text).collect();
+    LogicalPlanBuilder::from(plan).project(texts)?.build()
 }
 
 fn session(options: &EngineOptions) -> datafusion::error::Result<SessionState> {

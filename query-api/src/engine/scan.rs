@@ -46,7 +46,7 @@ pub(super) struct LakeTable {
 impl LakeTable {
     pub(super) fn new(def: &'static TableDef, snapshot: Arc<Snapshot>) -> Self {
         let day = Arc::new(day_field());
-        let columns = TableSchema::builder(columns(def)).with_table_partition_cols(vec![day]).build();
+        let columns = TableSchema::builder(as_views(&columns(def))).with_table_partition_cols(vec![day]).build();
         Self { def, columns, snapshot }
     }
 
@@ -135,6 +135,17 @@ impl TableProvider for LakeTable {
             .create_physical_plan(state, scan)
             .await
     }
+}
+
+/// Texts as views: Parquet's dictionaries are decoded without copying each text, and grouping compares their first bytes.
+fn as_views(schema: &Schema) -> SchemaRef {
+    let field = |field: &Arc<Field>| {
+        if field.data_type() == &DataType::Utf8 {
+            return Arc::new(field.as_ref().clone().with_data_type(DataType::Utf8View));
+        }
+        Arc::clone(field)
+    };
+    Arc::new(Schema::new(schema.fields().iter().map(field).collect::<Vec<_>>()))
 }
 
 /// What is known of each file without opening it.

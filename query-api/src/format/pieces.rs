@@ -1,4 +1,6 @@
 //! A result written piece by piece, so that a large one is never there twice: each batch of rows is let go once written.
+//!
+//! Must not know who takes the pieces. Read [`super`] for the formats.
 
 use std::io::{self, Write};
 use std::sync::Arc;
@@ -26,9 +28,9 @@ pub struct Pieces {
 enum Writer {
     /// All of it at once: its columns are as wide as their longest text.
     Table(String),
-    Json(JsonWriter<Pipe, JsonArray>),
-    Csv(CsvWriter<Pipe>),
-    Arrow(StreamWriter<Pipe>),
+    Json(Box<JsonWriter<Pipe, JsonArray>>),
+    Csv(Box<CsvWriter<Pipe>>),
+    Arrow(Box<StreamWriter<Pipe>>),
 }
 
 impl Pieces {
@@ -40,13 +42,13 @@ impl Pieces {
         let written = Pipe::default();
         let writer = match format {
             Format::Table => Writer::Table(table(&output)?),
-            Format::Json => Writer::Json(
+            Format::Json => Writer::Json(Box::new(
                 JsonWriterBuilder::new()
                     .with_explicit_nulls(true)
                     .with_timestamp_format(TIMES.to_owned())
                     .with_timestamp_tz_format(TIMES.to_owned())
                     .build(written.clone()),
-            ),
+            )),
             Format::Csv => {
                 let mut writer = CsvWriterBuilder::new()
                     .with_header(true)
@@ -55,9 +57,9 @@ impl Pieces {
                     .build(written.clone());
                 // The line of names is there without rows too.
                 writer.write(&RecordBatch::new_empty(Arc::clone(&output.schema)))?;
-                Writer::Csv(writer)
+                Writer::Csv(Box::new(writer))
             }
-            Format::Arrow => Writer::Arrow(StreamWriter::try_new(written.clone(), &output.schema)?),
+            Format::Arrow => Writer::Arrow(Box::new(StreamWriter::try_new(written.clone(), &output.schema)?)),
         };
         let (batches, held) = output.into_batches();
         Ok(Self { batches: batches.into_iter(), writer: Some(writer), written, _held: held })

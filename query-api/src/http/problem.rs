@@ -1,4 +1,6 @@
 //! Errors as problem details, RFC 9457: `application/problem+json` with a type per kind of error.
+//!
+//! Must not know what was asked. Read [`crate::engine`]'s errors for what can go wrong.
 
 use axum::Json;
 use axum::http::{HeaderValue, StatusCode, header};

@@ -1,10 +1,9 @@
-//! Random queries, judged by what must hold whatever the answer is.
+//! Random queries, judged by what must hold whatever the answer is: rows where a condition holds, does not and is null are all
+//! rows; counting by a filter and by a CASE is the same; so are a join and a filtered product, DISTINCT and GROUP BY, IN and
+//! EXISTS.
 //!
-//! No right answer is known, but: rows where a condition holds, where it does not and where it is null are all rows (ternary
-//! logic partitioning); counting rows by a filter and by a CASE is the same (which the optimizer treats differently);
-//! so are a join by its condition and a filtered product, DISTINCT and GROUP BY, IN and EXISTS. A query may fail on its data or
-//! be refused; a panic or an engine's own "internal error" is a finding. Ten seconds, or as long as `RANDOM_SECONDS` says;
-//! `RANDOM_SEED` repeats a run.
+//! A query may fail on its data or be refused; a panic or an engine's "internal error" is a finding. It takes ten seconds, or
+//! as long as `RANDOM_SECONDS` says; `RANDOM_SEED` repeats a run.
 
 mod expressions;
 
@@ -31,6 +30,7 @@ struct Tally {
 }
 
 #[tokio::test]
+#[expect(clippy::print_stdout, reason = "the seed and the figures are what the run is for")]
 async fn random_queries_never_contradict_themselves() {
     let setting = |name: &str| std::env::var(name).ok().and_then(|text| text.parse::<u64>().ok());
     let seconds = Duration::from_secs(setting("RANDOM_SECONDS").unwrap_or(SECONDS));

@@ -102,10 +102,7 @@ fn lengths(arg: &ColumnarValue, rows: usize) -> Result<Int64Array> {
         ColumnarValue::Array(array) => ArrayRef::clone(array),
         ColumnarValue::Scalar(scalar) => scalar.to_array()?,
     };
-    let array = match array.data_type() {
-        DataType::Dictionary(_, value) => cast(&array, value)?,
-        _ => array,
-    };
+    let array = if let DataType::Dictionary(_, value) = array.data_type() { cast(&array, value)? } else { array };
     let numbers = if array.data_type().is_numeric() { array } else { length(&array)? };
     let numbers = cast(&numbers, &DataType::Int64)?;
     match numbers.as_primitive_opt::<Int64Type>() {
