@@ -70,9 +70,22 @@ impl Growth {
 /// The memory of a value as it is.
 pub(super) fn size(value: &ColumnarValue) -> u64 {
     match value {
-        ColumnarValue::Array(array) => array.to_data().get_slice_memory_size().unwrap_or(usize::MAX) as u64,
+        ColumnarValue::Array(array) => array_size(array.as_ref()),
         ColumnarValue::Scalar(scalar) => scalar.size() as u64,
     }
+}
+
+/// What Arrow counts of views leaves their texts out: they may be shared. Here each counts where it stands.
+fn array_size(array: &dyn Array) -> u64 {
+    // The lower half of a view's first word is the text's length.
+    let viewed = |views: &[u128]| views.iter().map(|view| (*view & u128::from(u32::MAX)) as u64).sum::<u64>();
+    if let Some(texts) = array.as_string_view_opt() {
+        return viewed(texts.views()) + size_of_val::<[u128]>(texts.views()) as u64;
+    }
+    if array.data_type().is_nested() {
+        return array.get_array_memory_size() as u64;
+    }
+    array.to_data().get_slice_memory_size().unwrap_or(usize::MAX) as u64
 }
 
 /// The memory of a value once it stands in every row.
