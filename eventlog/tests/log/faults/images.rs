@@ -3,7 +3,7 @@
 //! One append or commit is done at a time, and the files are copied before and after it. Everything before was synced, since
 //! it was acknowledged; what the operation wrote may be on disk or not, page by page of 4 KiB, torn at sectors of 512 bytes.
 //! New files may be there or not, as the order allows: a published end or an index is only written when what it speaks of
-//! was synced.
+//! was synced. That the log does sync in this order is taken for granted here, not seen.
 
 use std::{collections::BTreeMap, fs, path::Path, time::Duration};
 

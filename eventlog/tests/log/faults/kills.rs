@@ -4,6 +4,7 @@
 
 use std::{
     io::{BufRead, BufReader, Write},
+    os::unix::process::ExitStatusExt,
     path::Path,
     process::{Command, Stdio},
     time::{Duration, Instant},
@@ -71,7 +72,8 @@ fn what_was_acknowledged_survives_kill_9() {
             .stdout(Stdio::piped())
             .spawn()
             .unwrap();
-        if dice.below(5) == 0 {
+        let early = dice.below(5) == 0;
+        if early {
             // While it starts and opens the log, whenever that is.
             let instant = Instant::now() + Duration::from_micros(dice.below(30_000));
             while Instant::now() < instant {
@@ -80,6 +82,7 @@ fn what_was_acknowledged_survives_kill_9() {
             child.kill().unwrap();
         }
         let lines = BufReader::new(child.stdout.take().unwrap()).lines();
+        let mut heard = 0;
         // So many acknowledgements after the first it is killed, while it goes on writing.
         let mut left = 1 + dice.below(60);
         for line in lines {
@@ -90,12 +93,15 @@ fn what_was_acknowledged_survives_kill_9() {
                 Some(("committed", number)) => committed = number,
                 Some(_) | None => continue,
             }
+            heard += 1;
             left = left.saturating_sub(1);
             if left == 0 {
                 child.kill().unwrap();
             }
         }
-        child.wait().unwrap();
+        let status = child.wait().unwrap();
+        assert_eq!(status.signal(), Some(9), "kill {kill}: the child ended by itself: {status}");
+        assert!(early || heard > 0, "kill {kill}: nothing was acknowledged");
         check(dir.path(), appended, committed);
         figures.add(0);
     }
