@@ -1,6 +1,8 @@
 #!/usr/bin/env bash
 # Everything that must hold before a change goes in: format, lints, rules of the house, build, demo, tests.
-# What CI runs is this. Needs Rust (with clippy and rustfmt) and a C compiler; says what is missing.
+# What CI runs is this. Needs Rust (with clippy and rustfmt), a C compiler, make and perl for the C libraries, Java and Maven for
+# the Kafka that is tested with; says what is missing. ASTERISK=FOLDER also makes calls on a real Asterisk, installed there from
+# Debian's packages (500 MB, as root).
 # Builds outside of the checkout: in $CARGO_TARGET_DIR, else in ~/.cache/calltide/target. The last line is the tests' count.
 set -euo pipefail
 cd "$(dirname "$0")"
@@ -29,11 +31,16 @@ step() {
 }
 
 prerequisites() {
-    if ! command -v cc >/dev/null; then
-        [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null || die "no C compiler (cc)" "install gcc and libc6-dev"
+    local tool packages=""
+    for tool in cc:gcc,libc6-dev c++:g++ make:make perl:perl java:openjdk-17-jre-headless mvn:maven; do
+        command -v "${tool%%:*}" >/dev/null || packages+=" ${tool#*:}"
+    done
+    packages=${packages//,/ }
+    if [ -n "$packages" ]; then
+        [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null || die "missing:$packages" "install these packages"
         DEBIAN_FRONTEND=noninteractive apt-get update -q
-        DEBIAN_FRONTEND=noninteractive apt-get install -y -q --no-install-recommends gcc libc6-dev
-        command -v cc >/dev/null || die "gcc could not be installed" "see what apt-get said"
+        # shellcheck disable=SC2086
+        DEBIAN_FRONTEND=noninteractive apt-get install -y -q --no-install-recommends $packages
     fi
     command -v cargo >/dev/null || die "no cargo" "install Rust from https://rustup.rs"
     local needed version
@@ -53,6 +60,19 @@ running() {
         "$CARGO_TARGET_DIR"/release/*) basename "$(dirname "$link")" ;;
         esac
     done | sort
+}
+
+# Crates of the project, and of the S3 server of its tests, which is a workspace of its own.
+S3=tests/s3/Cargo.toml
+
+crates() {
+    local target
+    target=$(rustc -vV | sed -n 's/^host: //p')
+    cargo fetch --locked --target "$target" && cargo fetch --locked --target "$target" --manifest-path "$S3"
+}
+
+format() {
+    cargo fmt --all --check && cargo fmt --check --manifest-path "$S3"
 }
 
 demo() {
@@ -85,10 +105,11 @@ count() {
 # these would be built once more. Clippy, too, sees what is built.
 step "prerequisites" prerequisites
 before=$(running)
-step "crates" cargo fetch --locked --target "$(rustc -vV | sed -n 's/^host: //p')"
-step "format" cargo fmt --all --check
+step "crates" crates
+step "format" format
 step "clippy" cargo clippy --locked --release --workspace --all-targets -- -D warnings
 step "build" cargo test --locked --release --workspace --no-run
+step "S3 server" cargo build --locked --manifest-path "$S3" --target-dir "$CARGO_TARGET_DIR/s3-server"
 step "tidy" cargo test --locked --release --workspace --test it -- tidy::
 step "demo" demo
 failed=0

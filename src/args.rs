@@ -2,10 +2,13 @@
 //!
 //! Only words and their forms are decided here; each command's own file does the rest.
 
+mod bench;
 mod generate;
 
+pub(crate) use bench::{Bench, BenchStage};
 pub(crate) use generate::Generate;
 
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
 use calltide_query_api::reports::outcomes::{Dimension, Direction};
@@ -74,6 +77,10 @@ pub(crate) enum Command {
     /// Tell the story of a call, event by event, and why it got its status
     #[command(after_help = INSPECT_EXAMPLES)]
     Inspect(Inspect),
+    /// Collect beside the PBXs and take it to Kafka; needs [log] kafka
+    Ingest(Ingest),
+    /// Derive calls from the events on Kafka and write the tables; several share the work
+    Processor(Processor),
     /// Serve queries over HTTP (what `up` starts beside itself)
     QueryApi(QueryApi),
     /// Look at the configuration, the data directory and the PBXs, and say what is wrong
@@ -96,7 +103,7 @@ impl Command {
     /// How much it says of itself.
     pub(crate) const fn voice(&self) -> Voice {
         match self {
-            Self::Up(_) | Self::QueryApi(_) => Voice::Talking,
+            Self::Up(_) | Self::Ingest(_) | Self::Processor(_) | Self::QueryApi(_) => Voice::Talking,
             Self::Demo(_)
             | Self::Import(_)
             | Self::Report(_)
@@ -139,6 +146,11 @@ pub(crate) struct Demo {
     /// Where to serve HTTP; loopback only [default: 127.0.0.1:8474, or a free port]
     #[arg(long, value_name = "ADDRESS")]
     pub(crate) listen: Option<String>,
+    /// Only be the two PBXs, at this address and the next port, for a collector elsewhere: user calltide, secret demo
+    ///
+    /// The recordings are said again and again, at the pace at which they happened, as if they happened now.
+    #[arg(long, value_name = "ADDRESS", conflicts_with_all = ["once", "speed", "listen"])]
+    pub(crate) play: Option<SocketAddr>,
 }
 
 fn speed(text: &str) -> Result<f64, String> {
@@ -156,6 +168,28 @@ fn speed(text: &str) -> Result<f64, String> {
 )]
 pub(crate) struct Up {
     /// Where to serve HTTP; loopback only [default: 127.0.0.1:8474]
+    #[arg(long, value_name = "ADDRESS")]
+    pub(crate) listen: Option<String>,
+}
+
+/// Arguments of `ingest`.
+#[derive(Debug, ClapArgs)]
+#[command(
+    after_help = "What was collected is in the data directory until Kafka has it, however long the line is cut.\n\nExamples:\n  calltide ingest --data /var/lib/calltide --config /etc/calltide.toml"
+)]
+pub(crate) struct Ingest {
+    /// Where to serve /metrics, /healthz and /readyz [default: 127.0.0.1:8474]
+    #[arg(long, value_name = "ADDRESS")]
+    pub(crate) listen: Option<String>,
+}
+
+/// Arguments of `processor`.
+#[derive(Debug, ClapArgs)]
+#[command(
+    after_help = "Processors on one machine need data directories of their own, and one lake: [lake] url.\n\nExamples:\n  calltide processor --data /var/lib/calltide --config /etc/calltide.toml"
+)]
+pub(crate) struct Processor {
+    /// Where to serve /metrics, /healthz and /readyz [default: 127.0.0.1:8474]
     #[arg(long, value_name = "ADDRESS")]
     pub(crate) listen: Option<String>,
 }
@@ -271,7 +305,7 @@ Examples:
 /// Arguments of `sql`.
 #[derive(Debug, ClapArgs)]
 pub(crate) struct Sql {
-    /// The query: SELECT over calls, attempts, legs, queue_visits, stories, rejects, inputs
+    /// The query: SELECT over calls, attempts, legs, queue_visits, stories, rejects, sources, inputs; `-` reads it from stdin
     #[arg(value_name = "QUERY")]
     pub(crate) query: String,
     /// How the answer is written
@@ -299,12 +333,15 @@ pub(crate) struct Inspect {
 /// Arguments of `check`.
 #[derive(Debug, ClapArgs)]
 #[command(
-    after_help = "Ends with 1 if anything is an error; warnings do not count.\n\nExamples:\n  calltide check\n  calltide check --offline --config /etc/calltide.toml"
+    after_help = "Ends with 1 if anything is an error; warnings do not count.\n\nExamples:\n  calltide check\n  calltide check --offline --config /etc/calltide.toml\n  calltide check --running"
 )]
 pub(crate) struct Check {
     /// Do not connect to the PBXs
     #[arg(long)]
     pub(crate) offline: bool,
+    /// Only ask the process that serves at [http] listen whether it is ready
+    #[arg(long, conflicts_with = "offline")]
+    pub(crate) running: bool,
 }
 
 /// What can be seen of the log.
@@ -313,10 +350,17 @@ pub(crate) enum Log {
     /// List the topics, and the journals that events came from
     Ls,
     /// Print the records of a topic, one JSON object a line
-    #[command(after_help = "Examples:\n  calltide log cat events --limit 10\n  calltide log cat calls --from 100")]
+    #[command(
+        after_help = "Examples:\n  calltide log cat events --limit 10\n  calltide log cat calls --from 100\n  calltide log cat events --since 2026-08-01T09:30:00Z"
+    )]
     Cat(LogCat),
     /// Read through everything and tell what is damaged
     Verify,
+    /// Remove what need not stay: what is older than [log] says or beyond its bytes, and superseded facts
+    #[command(
+        after_help = "Only what the tables have goes, and nothing of the last ten minutes. `up` does it by itself, as often as it looks after\nthe tables ([lake] upkeep_every); while it runs, this goes through it."
+    )]
+    Clean,
 }
 
 /// Arguments of `log cat`.
@@ -324,9 +368,15 @@ pub(crate) enum Log {
 pub(crate) struct LogCat {
     /// The topic, with or without `calltide.`
     pub(crate) topic: String,
+    /// Only this partition [default: one after the other]
+    #[arg(long, value_name = "N")]
+    pub(crate) partition: Option<u32>,
     /// The offset to begin at
     #[arg(long, value_name = "OFFSET", default_value_t = 0)]
     pub(crate) from: u64,
+    /// Begin at the first record that happened at this time or later, e.g. 2026-08-01 or 2026-08-01T09:30:00Z (UTC unless it says otherwise)
+    #[arg(long, value_name = "TIME", conflicts_with = "from")]
+    pub(crate) since: Option<String>,
     /// How many records at most
     #[arg(long, value_name = "N")]
     pub(crate) limit: Option<u64>,
@@ -399,6 +449,8 @@ pub(crate) enum Lake {
     Compact(Upkeep),
     /// Remove files that no query of the last day needs, tables that a replay replaced, old entries of the tables' logs
     Vacuum(Upkeep),
+    /// Write a checkpoint of each table that has changed, so that whoever opens it next reads one file of its log
+    Checkpoint(Upkeep),
     /// Drop the days that [lake] retain_days no longer keeps
     Retain(Upkeep),
 }
@@ -426,52 +478,4 @@ pub(crate) enum ReplayFrom {
     Log,
     /// The lake's table `inputs`.
     Archive,
-}
-
-/// `calltide bench`
-#[derive(Debug, ClapArgs)]
-pub(crate) struct Bench {
-    /// How many AMI events, at least
-    #[arg(long, default_value_t = 1_000_000, value_name = "N")]
-    pub(crate) events: u64,
-    /// Only this stage
-    #[arg(long, value_enum)]
-    pub(crate) only: Option<BenchStage>,
-    /// With --only pressure: for how many seconds events come
-    #[arg(long, default_value_t = 60, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=3600))]
-    pub(crate) seconds: u32,
-    /// With --only pressure: how many a second
-    #[arg(long, default_value_t = 20_000, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=200_000))]
-    pub(crate) rate: u32,
-    /// What `--only pressure` starts: collects from this port of this machine until stdin is closed
-    #[arg(long, hide = true, requires = "into")]
-    pub(crate) collect_from: Option<u16>,
-    /// And into this data directory
-    #[arg(long, hide = true)]
-    pub(crate) into: Option<PathBuf>,
-    /// And as slowly as a disk of so many records a second that stalls
-    #[arg(long, hide = true)]
-    pub(crate) slow_to: Option<u32>,
-    /// Instead of measuring, write the repeated recording into this folder
-    #[arg(long, value_name = "DIR")]
-    pub(crate) files: Option<PathBuf>,
-}
-
-/// A stage that is measured.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub(crate) enum BenchStage {
-    /// AMI bytes to frames and facts.
-    Decode,
-    /// Facts to rows.
-    Fold,
-    /// Records of 500 bytes into the embedded log, synced, and out of it again
-    Log,
-    /// A file to the lake, by the command itself.
-    Import,
-    /// Live collecting while the disk is slow and stalls and nothing derives; only when asked for
-    ///
-    /// A PBX that cuts the line after 5 s says the events; the disk takes one and a half times of what comes and stalls for
-    /// 2 s every 8 s. As root with the block controller of cgroups v1 the kernel holds the disk back; elsewhere the appends
-    /// are delayed as by such a disk. Afterwards it is checked that every event is in the log, once and in order.
-    Pressure,
 }

@@ -1,4 +1,5 @@
-//! The socket by which commands ask a running `up` to do what only the writing process can: import, look after tables.
+//! The socket by which others ask a running `up` for what only the writing process can do or knows: import, look after
+//! tables, metrics of collecting.
 //!
 //! One connection, one JSON line with the order; JSON lines back: stages, then the outcome or a failure. The socket lies in
 //! the data directory, so whoever may write there may ask.
@@ -6,7 +7,10 @@
 use std::io::{BufRead as _, BufReader, ErrorKind, Write};
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::sync::{Arc, Mutex, Weak};
+use std::time::Duration;
 
+use calltide_eventlog::embedded::Cleaned;
+use metrics_exporter_prometheus::PrometheusHandle;
 use serde::{Deserialize, Serialize};
 
 use crate::config::Config;
@@ -16,12 +20,17 @@ use crate::import::{self, Order, Outcome, Stage};
 use crate::lake::{Told, Work};
 use crate::site::Site;
 
+/// How long metrics are waited for: less than Prometheus waits for them.
+const METRICS_PATIENCE: Duration = Duration::from_secs(2);
+
 /// What is asked.
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 enum Request {
     Import(Order),
     Upkeep(Work),
+    CleanLog,
+    Metrics,
 }
 
 /// What is answered, line by line.
@@ -32,6 +41,9 @@ enum Reply {
     Done(Outcome),
     Upkept(Told),
     AllUpkept,
+    LogCleaned(Cleaned),
+    /// In Prometheus' text format.
+    Metrics(String),
     Failed(Failure),
 }
 
@@ -43,7 +55,7 @@ pub(crate) fn import(data: &DataDir, order: &Order, told: &mut dyn FnMut(Stage))
             None
         }
         Reply::Done(outcome) => Some(outcome),
-        Reply::Upkept(_) | Reply::AllUpkept | Reply::Failed(_) => None,
+        Reply::Upkept(_) | Reply::AllUpkept | Reply::LogCleaned(_) | Reply::Metrics(_) | Reply::Failed(_) => None,
     })
 }
 
@@ -55,8 +67,36 @@ pub(crate) fn upkeep(data: &DataDir, work: Work, told: &mut dyn FnMut(Told)) -> 
             None
         }
         Reply::AllUpkept => Some(()),
-        Reply::Stage(_) | Reply::Done(_) | Reply::Failed(_) => None,
+        Reply::Stage(_) | Reply::Done(_) | Reply::LogCleaned(_) | Reply::Metrics(_) | Reply::Failed(_) => None,
     })
+}
+
+/// Asks a running `up` to clean its log. `None`: none is running.
+pub(crate) fn clean_log(data: &DataDir) -> Result<Option<Cleaned>> {
+    ask(data, &Request::CleanLog, &mut |reply| match reply {
+        Reply::LogCleaned(done) => Some(done),
+        Reply::Stage(_)
+        | Reply::Done(_)
+        | Reply::Upkept(_)
+        | Reply::AllUpkept
+        | Reply::Metrics(_)
+        | Reply::Failed(_) => None,
+    })
+}
+
+/// What a running `up` measures of its collectors, its fold and the lake's writer, in Prometheus' text format. `None`: none is
+/// running, or it does not say in time.
+pub(crate) fn metrics(data: &DataDir) -> Option<String> {
+    let mut stream = UnixStream::connect(data.control()).ok()?;
+    stream.set_read_timeout(Some(METRICS_PATIENCE)).ok()?;
+    stream.set_write_timeout(Some(METRICS_PATIENCE)).ok()?;
+    send(&mut stream, &Request::Metrics).ok()?;
+    let mut line = String::new();
+    BufReader::new(stream).read_line(&mut line).ok()?;
+    match serde_json::from_str(&line) {
+        Ok(Reply::Metrics(text)) => Some(text),
+        Ok(_) | Err(_) => None,
+    }
 }
 
 /// Asks, and gives each reply to `each` until that has an answer.
@@ -106,7 +146,12 @@ pub(crate) struct Control {
 
 impl Control {
     /// Listens, on threads that end with the process. The caller holds the log's lock, so a file that is there is a leftover.
-    pub(crate) fn open(data: &DataDir, site: &Arc<Site>, config: Arc<Config>) -> Result<Self> {
+    pub(crate) fn open(
+        data: &DataDir,
+        site: &Arc<Site>,
+        config: Arc<Config>,
+        metrics: PrometheusHandle,
+    ) -> Result<Self> {
         let path = data.control();
         drop(std::fs::remove_file(&path));
         let listener = UnixListener::bind(&path).map_err(|e| {
@@ -119,12 +164,17 @@ impl Control {
         let accept = move || {
             for stream in listener.incoming().filter_map(std::result::Result::ok) {
                 let (site, config, turn) = (Weak::clone(&site), Arc::clone(&config), Arc::clone(&one_at_a_time));
-                let serve = move || {
-                    let _turn = turn.lock();
-                    // Gone: the process is ending.
-                    if let Some(site) = site.upgrade() {
-                        serve(stream, &site, &config);
+                let metrics = metrics.clone();
+                let serve = move || match asked(&stream) {
+                    Some(Request::Metrics) => tell_metrics(stream, &metrics),
+                    Some(request) => {
+                        let _turn = turn.lock();
+                        // Gone: the process is ending.
+                        if let Some(site) = site.upgrade() {
+                            serve(stream, &site, &config, request);
+                        }
                     }
+                    None => {}
                 };
                 if let Err(error) = std::thread::Builder::new().name("import".to_owned()).spawn(serve) {
                     tracing::error!(%error, "an import could not be started");
@@ -143,15 +193,26 @@ impl Drop for Control {
     }
 }
 
-fn serve(stream: UnixStream, site: &Site, config: &Config) {
+/// What the connection asks for.
+fn asked(stream: &UnixStream) -> Option<Request> {
     let mut line = String::new();
     let read = stream.try_clone().and_then(|stream| BufReader::new(stream).read_line(&mut line));
     let request = read.map_err(|e| e.to_string()).and_then(|_| serde_json::from_str(&line).map_err(|e| e.to_string()));
+    request.inspect_err(|reason| tracing::warn!(reason, "a request on the control socket could not be read")).ok()
+}
+
+fn serve(stream: UnixStream, site: &Site, config: &Config, request: Request) {
     match request {
-        Ok(Request::Import(order)) => import_now(stream, site, config, &order),
-        Ok(Request::Upkeep(work)) => upkeep_now(stream, site, config, work),
-        Err(reason) => tracing::warn!(reason, "a request on the control socket could not be read"),
+        Request::Import(order) => import_now(stream, site, config, &order),
+        Request::Upkeep(work) => upkeep_now(stream, site, config, work),
+        Request::CleanLog => clean_log_now(stream, site, config),
+        Request::Metrics => {}
     }
+}
+
+/// Does not wait for its turn: an import may take hours.
+fn tell_metrics(mut stream: UnixStream, metrics: &PrometheusHandle) {
+    drop(send(&mut stream, &Reply::Metrics(metrics.render())));
 }
 
 fn import_now(mut stream: UnixStream, site: &Site, config: &Config, order: &Order) {
@@ -169,6 +230,14 @@ fn import_now(mut stream: UnixStream, site: &Site, config: &Config, order: &Orde
             tell(&Reply::Failed(failure));
         }
     }
+}
+
+fn clean_log_now(mut stream: UnixStream, site: &Site, config: &Config) {
+    let reply = match site.clean_log(config) {
+        Ok(done) => Reply::LogCleaned(done),
+        Err(failure) => Reply::Failed(failure),
+    };
+    drop(send(&mut stream, &reply));
 }
 
 fn upkeep_now(mut stream: UnixStream, site: &Site, config: &Config, work: Work) {

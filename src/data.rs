@@ -1,13 +1,14 @@
 //! The data directory: what is where in it.
 //!
 //! `log/` has every event and every derived fact, `lake/` the tables, `spill/` what large queries cannot keep in memory, and
-//! `control` is the socket of a running `up`, by which imports go through it.
+//! `control` is the socket of a running `up`, by which imports go through it. Where Kafka is the log, a collector's `log/` is
+//! its journal, and `snapshots/` spares a processor reading its whole state from the brokers.
 
 use std::path::{Path, PathBuf};
 
 use rustix::fs::{Access, access};
 use rustix::io::Errno;
-use rustix::process::{Pid, test_kill_process};
+use rustix::process::{Pid, getuid, test_kill_process};
 
 /// Used when nothing else is said.
 pub(crate) const DEFAULT: &str = "calltide-data";
@@ -39,12 +40,12 @@ impl DataDir {
         self.0.join("lake")
     }
 
-    /// Where this process's queries spill to: a folder of its own, in the system's one for temporary files where the data
+    /// Where this process's queries spill to: a folder of its own, in the system's one for temporary files, one for each user, where the data
     /// directory is not ours to write to.
     pub(crate) fn spill(&self) -> PathBuf {
         let parent = match access(&self.0, Access::WRITE_OK) {
             Ok(()) => self.0.join(SPILL),
-            Err(_) => std::env::temp_dir().join(format!("calltide-{SPILL}")),
+            Err(_) => std::env::temp_dir().join(format!("calltide-{SPILL}-{}", getuid().as_raw())),
         };
         parent.join(std::process::id().to_string())
     }
@@ -63,13 +64,18 @@ impl DataDir {
         }
     }
 
+    /// Where the state of folds is kept beside a cluster's own copy.
+    pub(crate) fn snapshots(&self) -> PathBuf {
+        self.0.join("snapshots")
+    }
+
+    /// Held by the process that works with the data directory where no log in it is.
+    pub(crate) fn lock(&self) -> PathBuf {
+        self.0.join("lock")
+    }
+
     /// The socket of a running `up`.
     pub(crate) fn control(&self) -> PathBuf {
         self.0.join("control")
-    }
-
-    /// Whether tables were ever written here.
-    pub(crate) fn has_lake(&self) -> bool {
-        self.lake().join(calltide_schemas::lake::CURRENT).exists()
     }
 }

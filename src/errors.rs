@@ -26,18 +26,21 @@ pub(crate) enum Exit {
     Locked,
     /// There is no such data, file, call or topic.
     NotFound,
+    /// Queries took too much or did not end, so the process had to.
+    OutOfHand,
     /// Somebody pressed Ctrl-C before it was done.
     Interrupted,
 }
 
 impl Exit {
     /// Every exit code and what it means.
-    pub(crate) const ALL: [(u8, &'static str); 6] = [
+    pub(crate) const ALL: [(u8, &'static str); 7] = [
         (0, "done"),
         (1, "failed; `check` and `log verify`: something is wrong"),
         (2, "the command line, the configuration or the query is wrong"),
         (3, "another process writes to the data directory"),
         (4, "no such data, file, call or topic"),
+        (5, "queries took too much memory or did not end, so the process did"),
         (130, "interrupted by Ctrl-C before it was done"),
     ];
 
@@ -48,6 +51,7 @@ impl Exit {
             Self::Usage => 2,
             Self::Locked => 3,
             Self::NotFound => 4,
+            Self::OutOfHand => 5,
             Self::Interrupted => 130,
         }
     }
@@ -81,12 +85,12 @@ impl Failure {
         failure
     }
 
-    /// Adds a cause and what is below it. What only repeats the line above is left out.
+    /// Adds a cause and what is below it. What only repeats the line above, or a part of it, is left out.
     pub(crate) fn because(mut self, cause: &dyn Error) -> Self {
         let mut cause = Some(cause);
         while let Some(error) = cause {
             let text = error.to_string();
-            if self.causes.last().unwrap_or(&self.error) != &text {
+            if !self.causes.last().unwrap_or(&self.error).contains(&text) {
                 self.causes.push(text);
             }
             cause = error.source();
@@ -141,9 +145,14 @@ impl From<LogError> for Failure {
             }
             LogError::Damaged { .. } => failure(Exit::Failed).hint("`calltide log verify` shows what is damaged"),
             LogError::UnknownTopic { .. } => failure(Exit::NotFound).hint("`calltide log ls` lists the topics"),
+            LogError::Unreachable { .. } => failure(Exit::Failed)
+                .hint("check the address, the port and the login; everything acknowledged before is safe"),
+            LogError::WrongTopic { command, .. } => failure(Exit::Failed).hint(format!("run `{command}`")),
             LogError::ReadOnly { .. }
             | LogError::Stopped { .. }
             | LogError::Fenced { .. }
+            | LogError::Aborted { .. }
+            | LogError::Kafka { .. }
             | LogError::Io { .. } => failure(Exit::Failed),
         }
     }
@@ -183,6 +192,8 @@ impl From<QueryError> for Failure {
             }
             QueryError::Deadline { .. } | QueryError::Resources { .. } => failure(Exit::Failed)
                 .hint("narrow the range of started_at, or raise [query] deadline and memory in calltide.toml"),
+            QueryError::Away { .. } => failure(Exit::Failed)
+                .hint("see that the store runs; endpoint, region and keys are in [lake.store] of calltide.toml"),
             QueryError::Behind { .. } => failure(Exit::Failed)
                 .hint("`calltide up` or any `calltide import` on this data directory writes them into the lake"),
             QueryError::Failed { .. }
@@ -244,7 +255,7 @@ mod tests {
 
     #[test]
     fn every_exit_is_in_the_table_once() {
-        for exit in [Exit::Failed, Exit::Usage, Exit::Locked, Exit::NotFound, Exit::Interrupted] {
+        for exit in [Exit::Failed, Exit::Usage, Exit::Locked, Exit::NotFound, Exit::OutOfHand, Exit::Interrupted] {
             assert_eq!(Exit::ALL.iter().filter(|(code, _)| *code == exit.code()).count(), 1, "{exit:?}");
         }
     }

@@ -17,6 +17,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::args::{Import, Places};
 use crate::clock;
+use crate::cluster;
 use crate::config::Config;
 use crate::control;
 use crate::errors::{Exit, Failure, Result};
@@ -41,14 +42,27 @@ pub(crate) struct Order {
 /// What came of it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Outcome {
+    read: Read,
+    calls: u64,
+    corrections: u64,
+    rejects: u64,
+}
+
+/// What was in the files.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+struct Read {
     pbx: String,
     appended: u64,
     already_there: u64,
     unreadable: u64,
     span: Option<(Micros, Micros)>,
-    calls: u64,
-    corrections: u64,
-    rejects: u64,
+}
+
+impl From<ImportSummary> for Read {
+    fn from(summary: ImportSummary) -> Self {
+        let ImportSummary { pbx, appended, already_there, unreadable, span, .. } = summary;
+        Self { pbx, appended, already_there, unreadable, span }
+    }
 }
 
 /// How far it is, as told to the person.
@@ -74,6 +88,13 @@ pub(crate) fn run(places: &Places, asked: &Import) -> Result<()> {
     let order = Order::of(asked, &config)?;
     let data = places.data();
     let bar = Bar::new();
+    if let Some(options) = config.kafka(&data)? {
+        let log = cluster::open(&options, &config)?;
+        let summary = read_files(&*log, &config, &order, &mut |stage| bar.show(stage))?;
+        drop(bar);
+        output::complain(&format!("{}the processors derive calls from it now\n", Read::from(summary)));
+        return Ok(());
+    }
     let outcome = match Site::open(&data, &config) {
         Ok(site) => {
             let outcome = carry_out(&site, &config, &order, &mut |stage| bar.show(stage));
@@ -98,15 +119,17 @@ pub(crate) fn run(places: &Places, asked: &Import) -> Result<()> {
 
 impl Order {
     fn of(asked: &Import, config: &Config) -> Result<Self> {
-        let configured =
-            config.pbx.iter().find(|pbx| Some(&pbx.id) == asked.pbx.as_ref()).and_then(|pbx| pbx.tz.clone());
+        let configured = config.pbx.iter().find(|pbx| Some(&pbx.id) == asked.pbx.as_ref());
         let order = Self {
             pbx: asked.pbx.clone(),
             ami: absolute(&asked.ami)?,
             cel: absolute(&asked.cel)?,
             queue_log: absolute(&asked.queue_log)?,
-            tz: asked.tz.clone().or(configured).unwrap_or_else(|| "UTC".to_owned()),
-            cel_columns: asked.cel_columns.clone(),
+            tz: asked.tz.clone().or(configured.and_then(|pbx| pbx.tz.clone())).unwrap_or_else(|| "UTC".to_owned()),
+            cel_columns: match configured {
+                Some(pbx) if asked.cel_columns.is_empty() => pbx.cel_columns.clone(),
+                Some(_) | None => asked.cel_columns.clone(),
+            },
             keep_open: asked.keep_open,
         };
         // Told before anything is opened.
@@ -143,15 +166,24 @@ fn absolute(files: &[PathBuf]) -> Result<Vec<PathBuf>> {
 
 /// Imports into an open data directory and waits until everything is in the tables.
 pub(crate) fn carry_out(site: &Site, config: &Config, order: &Order, told: &mut dyn FnMut(Stage)) -> Result<Outcome> {
-    let plan = order.plan(config)?;
     let before = Derived::begin(&*site.log)?;
-    let mut progress = |Progress { bytes_done, bytes_total, items }| {
-        told(Stage::Reading { done: bytes_done, total: bytes_total, items });
-    };
-    let summary = calltide_ingest::import::import(&*site.log, &plan, clock::now(), &mut progress)?;
+    let summary = read_files(&*site.log, config, order, told)?;
     told(Stage::Deriving);
     site.flush()?;
     before.until_now(&*site.log, summary)
+}
+
+/// Everything that is in the files is in the log afterwards.
+fn read_files(
+    log: &dyn EventLog,
+    config: &Config,
+    order: &Order,
+    told: &mut dyn FnMut(Stage),
+) -> Result<ImportSummary> {
+    let mut progress = |Progress { bytes_done, bytes_total, items }| {
+        told(Stage::Reading { done: bytes_done, total: bytes_total, items });
+    };
+    Ok(calltide_ingest::import::import(log, &order.plan(config)?, clock::now(), &mut progress)?)
 }
 
 /// Where the derived topics stood before the import.
@@ -167,17 +199,8 @@ impl Derived {
     }
 
     fn until_now(self, log: &dyn EventLog, summary: ImportSummary) -> Result<Outcome> {
-        let mut outcome = Outcome {
-            pbx: summary.pbx,
-            appended: summary.appended,
-            already_there: summary.already_there,
-            unreadable: summary.unreadable,
-            span: summary.span,
-            calls: 0,
-            corrections: 0,
-            rejects: 0,
-        };
-        let of_this_pbx = format!("{}/", outcome.pbx).into_bytes();
+        let mut outcome = Outcome { read: summary.into(), calls: 0, corrections: 0, rejects: 0 };
+        let of_this_pbx = format!("{}/", outcome.read.pbx).into_bytes();
         let (mut new, mut changed) = (HashSet::new(), HashSet::new());
         each(log, "calltide.calls", self.calls, |record| {
             let is_first = record.id.ends_with(":1");
@@ -213,7 +236,7 @@ fn each(log: &dyn EventLog, topic: &str, from: u64, mut take: impl FnMut(&callti
 impl Outcome {
     /// The PBX.
     pub(crate) fn pbx(&self) -> &str {
-        &self.pbx
+        &self.read.pbx
     }
 
     /// Calls that were not known before.
@@ -222,12 +245,18 @@ impl Outcome {
     }
 }
 
-impl std::fmt::Display for Outcome {
+impl std::fmt::Display for Read {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let span = self.span.map(|(from, to)| format!(", from {} to {} UTC", second(from), second(to)));
         writeln!(f, "imported {}: {} new events{}", self.pbx, self.appended, span.unwrap_or_default())?;
         writeln!(f, "  already there  {}", self.already_there)?;
-        writeln!(f, "  unreadable     {}", self.unreadable)?;
+        writeln!(f, "  unreadable     {}", self.unreadable)
+    }
+}
+
+impl std::fmt::Display for Outcome {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        self.read.fmt(f)?;
         writeln!(f, "  new calls      {}", self.calls)?;
         writeln!(f, "  changed calls  {}", self.corrections)?;
         writeln!(f, "  rejects        {}", self.rejects)?;
@@ -290,16 +319,14 @@ mod tests {
 
     #[test]
     fn the_summary_tells_what_was_new() {
-        let outcome = Outcome {
+        let read = Read {
             pbx: "site-a".to_owned(),
             appended: 12,
             already_there: 3,
             unreadable: 1,
             span: Some((Micros::from_secs(0), Micros::from_secs(60))),
-            calls: 2,
-            corrections: 0,
-            rejects: 1,
         };
+        let outcome = Outcome { read, calls: 2, corrections: 0, rejects: 1 };
         let text = outcome.to_string();
         assert!(
             text.starts_with("imported site-a: 12 new events, from 1970-01-01 00:00:00 to 1970-01-01 00:01:00 UTC\n")

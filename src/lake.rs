@@ -1,22 +1,23 @@
-//! `calltide lake`: what the tables consist of, and what keeps them small: merging, dropping old days, removing old files.
+//! `calltide lake`: what the tables consist of, and what keeps them small and soon opened: merging, dropping old days, removing
+//! old files, checkpoints.
 //!
 //! The work is done by the tables' one writer: this process, or a running `up`, which is asked by its control socket. What
 //! may be merged, dropped or removed is decided in `calltide_processor::lake`.
 
-use calltide_processor::lake::{Done, Lake, LakeThread, Upkeep};
+use calltide_processor::lake::{Done, LakeThread, Tables, Upkeep};
 use comfy_table::{Cell, CellAlignment};
 use indicatif::ProgressBar;
 use serde::{Deserialize, Serialize};
 
 use crate::args;
 use crate::args::Places;
-use crate::clock;
+use crate::cluster;
 use crate::config::Config;
 use crate::control;
-use crate::data::DataDir;
 use crate::errors::{Exit, Failure, Result};
 use crate::log::{drawn, plain_table};
 use crate::output;
+use crate::place::Place;
 use crate::site::open_log;
 
 /// What is to be done, as it is sent to a running `up`.
@@ -33,6 +34,7 @@ enum Task {
     Compact,
     Vacuum,
     Retain,
+    Checkpoint,
 }
 
 /// A step that was done.
@@ -48,17 +50,23 @@ pub(crate) struct Told {
 /// Runs the command.
 pub(crate) fn run(places: &Places, asked: &args::Lake) -> Result<()> {
     let data = places.data();
-    if !data.has_lake() {
+    let config = Config::load(places, None)?;
+    let place = config.lake.place(&data)?;
+    if !place.may_have_tables() {
         return Err(Failure::new(Exit::NotFound, format!("there are no tables in {}", data.path().display()))
             .hint("`calltide import` or `calltide up` makes them; give the right directory with --data"));
     }
     let (task, how) = match asked {
-        args::Lake::Ls => return ls(&data),
+        args::Lake::Ls => return ls(&place),
         args::Lake::Compact(how) => (Task::Compact, how),
         args::Lake::Vacuum(how) => (Task::Vacuum, how),
+        args::Lake::Checkpoint(how) => (Task::Checkpoint, how),
         args::Lake::Retain(how) => (Task::Retain, how),
     };
-    let config = Config::load(places, None)?;
+    cluster::only_without(
+        &config,
+        "processors look after the tables by themselves, as often as [lake] upkeep_every says",
+    )?;
     if task == Task::Retain && config.lake.retention().is_empty() {
         return Err(Failure::new(Exit::Usage, "every table keeps all of its days")
             .hint("[lake] retain_days in calltide.toml says how many to keep"));
@@ -71,10 +79,10 @@ pub(crate) fn run(places: &Places, asked: &args::Lake) -> Result<()> {
         bar.set_message(told.line(work.dry_run));
         all.push(told);
     };
-    match open_log(&data) {
+    match open_log(&data, &config) {
         Ok(log) => {
-            let lake = Lake::open(&data.lake(), clock::wall())?;
-            let thread = LakeThread::start(lake, log, config.lake.options())?;
+            let lake = place.open()?;
+            let thread = LakeThread::start(lake, log, config.lake.options(), Tables::All)?;
             let done = thread.upkeep(work.upkeep(&config), &mut |done| told(Told::of(&done)));
             thread.stop()?;
             done?;
@@ -97,6 +105,7 @@ impl Work {
             compact: self.task == Task::Compact,
             retain: (self.task == Task::Retain).then(|| config.lake.retention()),
             vacuum: self.task == Task::Vacuum,
+            checkpoint: self.task == Task::Checkpoint,
             dry_run: self.dry_run,
         }
     }
@@ -146,8 +155,8 @@ fn summary(all: &[Told], dry_run: bool) -> String {
     }
 }
 
-fn ls(data: &DataDir) -> Result<()> {
-    let lake = Lake::open(&data.lake(), clock::wall())?;
+fn ls(place: &Place) -> Result<()> {
+    let lake = place.look()?;
     let right = |number: u64| Cell::new(number).set_alignment(CellAlignment::Right);
     let mut table = plain_table(["table", "rows", "files", "bytes", "oldest", "newest", "version", "checkpoint"]);
     for state in lake.tables()? {

@@ -1,20 +1,30 @@
 //! `calltide log`: what is in the log, beside whoever writes it.
 //!
-//! Topics, journals, records as they are, and what is damaged. It must not know what records mean.
+//! Topics, journals, records as they are, what is damaged, and what may go. It must not know what records mean.
 
+use std::ops::ControlFlow;
 use std::process::ExitCode;
+use std::sync::Arc;
+use std::time::Duration;
 
-use calltide_eventlog::embedded::{self, EmbeddedLog, Lost};
-use calltide_eventlog::{Cleanup, EventLog, ReadRecord};
+use calltide_eventlog::embedded::{self, Cleaned, Lost};
+use calltide_eventlog::{Cleanup, EventLog, LogError, Partition, ReadRecord};
+use calltide_processor::lake::{LakeThread, Tables};
+use calltide_query_api::reports::instant;
 use calltide_schemas::topics::PREFIX;
 use comfy_table::{Cell, CellAlignment, Table, TableComponent, presets};
 use serde::Serialize;
 use serde_json::value::RawValue;
 
 use crate::args::{Log, LogCat, Places};
+use crate::cluster;
+use crate::config::Config;
+use crate::control;
 use crate::data::DataDir;
 use crate::errors::{Exit, Failure, Result};
 use crate::output;
+use crate::reader::{self, Patience};
+use crate::site::{clean_log, open_log};
 
 /// Read at once.
 const READ_BYTES: usize = 4 << 20;
@@ -22,24 +32,37 @@ const READ_BYTES: usize = 4 << 20;
 /// Runs the command.
 pub(crate) fn run(places: &Places, asked: &Log) -> Result<ExitCode> {
     let data = places.data();
+    let config = Config::load(places, None)?;
     match asked {
-        Log::Ls => ls(&data).map(|()| ExitCode::SUCCESS),
-        Log::Cat(cat) => print(&data, cat).map(|()| ExitCode::SUCCESS),
-        Log::Verify => verify(&data),
+        Log::Ls => ls(&*opened(&data, &config)?).map(|()| ExitCode::SUCCESS),
+        Log::Cat(cat) => print(&*opened(&data, &config)?, cat).map(|()| ExitCode::SUCCESS),
+        Log::Verify => {
+            cluster::only_without(&config, "brokers check what they keep; `calltide log cat` reads it")?;
+            verify(&data)
+        }
+        Log::Clean => {
+            cluster::only_without(&config, "brokers remove what is older than [log] events and facts say")?;
+            clean(&data, &config).map(|()| ExitCode::SUCCESS)
+        }
     }
 }
 
-fn ls(data: &DataDir) -> Result<()> {
-    let log = EmbeddedLog::open_reader(&data.log())?;
+fn opened(data: &DataDir, config: &Config) -> Result<Arc<dyn EventLog>> {
+    let missing = || LogError::Missing { dir: data.log().display().to_string() };
+    Ok(reader::log(data, config, Patience::None)?.ok_or_else(missing)?)
+}
+
+fn ls(log: &dyn EventLog) -> Result<()> {
     let right = |number: u64| Cell::new(number).set_alignment(CellAlignment::Right);
     let mut topics = plain_table(["topic", "partition", "first", "next", "kept"]);
     for spec in log.topics() {
         for partition in 0..spec.partitions {
             let (first, next) = log.bounds(&spec.name, partition)?;
             let kept = match spec.cleanup {
-                Cleanup::Delete { after: Some(after) } => format!("{} days", after.as_secs() / 86_400),
+                Cleanup::Delete { after: Some(after) } => span(after),
                 Cleanup::Delete { after: None } => "for ever".to_owned(),
-                Cleanup::Compact => "the latest of each key".to_owned(),
+                Cleanup::Compact { after: None } => "the latest of each key".to_owned(),
+                Cleanup::Compact { after: Some(after) } => format!("the latest of each key, {}", span(after)),
             };
             topics.add_row([
                 Cell::new(&spec.name),
@@ -55,6 +78,15 @@ fn ls(data: &DataDir) -> Result<()> {
         journals.add_row([Cell::new(journal), right(events)]);
     }
     output::data(format!("{}\n{}", drawn(&topics), drawn(&journals)).as_bytes())
+}
+
+/// A time as people say it: `7d`, `36h`.
+fn span(time: Duration) -> String {
+    let hours = time.as_secs() / 3600;
+    match hours % 24 {
+        0 => format!("{}d", hours / 24),
+        _ => format!("{hours}h"),
+    }
 }
 
 /// A table with a line of titles and nothing else drawn.
@@ -74,6 +106,7 @@ pub(crate) fn drawn(table: &Table) -> String {
 /// A record as it is printed.
 #[derive(Serialize)]
 struct Printed<'a> {
+    partition: u32,
     offset: u64,
     at: i64,
     key: &'a str,
@@ -83,30 +116,61 @@ struct Printed<'a> {
     payload: Option<&'a RawValue>,
 }
 
-fn print(data: &DataDir, asked: &LogCat) -> Result<()> {
-    let log = EmbeddedLog::open_reader(&data.log())?;
-    let topic = topic_named(&log, &asked.topic)?;
-    let (first, _) = log.bounds(&topic, 0)?;
-    let (mut next, mut left) = (asked.from.max(first), asked.limit.unwrap_or(u64::MAX));
-    while left > 0 {
-        let batch = log.read(&topic, 0, next, READ_BYTES)?;
+fn print(log: &dyn EventLog, asked: &LogCat) -> Result<()> {
+    let topic = topic_named(log, &asked.topic)?;
+    let partitions = log.partitions(&topic)?;
+    let partitions = match asked.partition {
+        Some(partition) if partition >= partitions => {
+            return Err(Failure::new(Exit::NotFound, format!("{topic} has no partition {partition}"))
+                .hint("`calltide log ls` lists the partitions"));
+        }
+        Some(partition) => partition..partition + 1,
+        None => 0..partitions,
+    };
+    let mut left = asked.limit.unwrap_or(u64::MAX);
+    for partition in partitions {
+        if print_partition(log, &topic, partition, asked, &mut left)?.is_break() {
+            break;
+        }
+    }
+    Ok(())
+}
+
+/// Prints until `left` is used up; breaks when nobody reads on.
+fn print_partition(
+    log: &dyn EventLog,
+    topic: &str,
+    partition: Partition,
+    asked: &LogCat,
+    left: &mut u64,
+) -> Result<ControlFlow<()>> {
+    let (first, _) = log.bounds(topic, partition)?;
+    let from = match &asked.since {
+        Some(time) => log.offset_at(topic, partition, instant(time, "UTC")?.0)?,
+        None => asked.from.max(first),
+    };
+    // What is being printed stays until it is.
+    let _pin = log.pin(topic, partition, from)?;
+    let mut next = from;
+    while *left > 0 {
+        let batch = log.read(topic, partition, next, READ_BYTES)?;
         for (from, to) in &batch.damaged {
             output::note(&format!("warning: offsets {from} to {to} are damaged; see `calltide log verify`"));
         }
         if batch.next == next {
-            return Ok(());
+            return Ok(ControlFlow::Continue(()));
         }
         next = batch.next;
         let mut text = Vec::new();
-        for read in batch.records.iter().take(usize::try_from(left).unwrap_or(usize::MAX)) {
-            text.extend(line(read)?);
-            left -= 1;
+        for read in batch.records.iter().take(usize::try_from(*left).unwrap_or(usize::MAX)) {
+            text.extend(line(partition, read)?);
+            *left -= 1;
         }
         if output::data_to_the_end(&text)?.is_break() {
-            return Ok(());
+            return Ok(ControlFlow::Break(()));
         }
     }
-    Ok(())
+    Ok(ControlFlow::Break(()))
 }
 
 /// The full name of a topic, given with or without the prefix.
@@ -123,13 +187,14 @@ fn topic_named(log: &dyn EventLog, asked: &str) -> Result<String> {
     }
 }
 
-fn line(read: &ReadRecord) -> Result<Vec<u8>> {
+fn line(partition: Partition, read: &ReadRecord) -> Result<Vec<u8>> {
     let record = &read.record;
     let unreadable = |e: &dyn std::error::Error| {
         Failure::new(Exit::Failed, format!("the record at offset {} is not as this program writes it", read.offset))
             .because(e)
     };
     let printed = Printed {
+        partition,
         offset: read.offset,
         at: record.at,
         key: std::str::from_utf8(&record.key).map_err(|e| unreadable(&e))?,
@@ -140,6 +205,34 @@ fn line(read: &ReadRecord) -> Result<Vec<u8>> {
     let mut text = serde_json::to_vec(&printed).map_err(|e| unreadable(&e))?;
     text.push(b'\n');
     Ok(text)
+}
+
+/// Removes what need not stay, or asks the running `up` to.
+fn clean(data: &DataDir, config: &Config) -> Result<()> {
+    if !data.log().exists() {
+        return Err(Failure::new(Exit::NotFound, format!("no log in {}", data.path().display()))
+            .hint("give the data directory with --data"));
+    }
+    let done = match open_log(data, config) {
+        Ok(log) => {
+            let lake = config.lake.place(data)?.open()?;
+            let lake =
+                LakeThread::start(lake, Arc::clone(&log) as Arc<dyn EventLog>, config.lake.options(), Tables::All)?;
+            let done = clean_log(&log, &lake, config);
+            lake.stop()?;
+            done?
+        }
+        Err(locked) if locked.exit == Exit::Locked => control::clean_log(data)?.ok_or(locked)?,
+        Err(error) => return Err(error),
+    };
+    let text = match done {
+        Cleaned { deleted: 0, rewritten: 0, .. } => "nothing to remove\n".to_owned(),
+        Cleaned { deleted, rewritten, bytes, .. } => {
+            let megabytes = bytes as f64 / 1e6;
+            format!("{megabytes:.1} MB freed: {deleted} segments deleted, {rewritten} written anew without what went\n")
+        }
+    };
+    output::data(text.as_bytes())
 }
 
 fn verify(data: &DataDir) -> Result<ExitCode> {

@@ -7,18 +7,25 @@ mod args;
 mod bench;
 mod check;
 mod clock;
+mod cluster;
+mod collectors;
 mod config;
 mod control;
 mod data;
 mod demo;
 mod errors;
+mod fold;
 mod generate;
 mod import;
+mod ingest;
 mod inspect;
 mod lake;
 mod log;
 mod outcome_table;
 mod output;
+mod place;
+mod processor;
+mod queries;
 mod query_api;
 mod reader;
 mod replay;
@@ -56,6 +63,8 @@ fn run(args: Args) -> Result<ExitCode> {
     let done = match args.command {
         Command::Demo(demo) => demo::run(places, &demo),
         Command::Up(up) => up::run(places, &up),
+        Command::Ingest(ingest) => ingest::run(places, &ingest),
+        Command::Processor(processor) => processor::run(places, &processor),
         Command::QueryApi(api) => query_api::run(places, &api),
         Command::Import(import) => import::run(places, &import),
         Command::Report(report) => report::run(places, &report),

@@ -7,33 +7,46 @@ use std::future::Future;
 use std::io::Read as _;
 use std::net::SocketAddr;
 use std::os::fd::AsFd as _;
+use std::os::unix::process::CommandExt as _;
+use std::process::Command;
 use std::sync::Arc;
+use std::time::Duration;
 
+use axum::Router;
 use calltide_query_api::Engine;
-use calltide_query_api::http::{ServeError, router, serve};
+use calltide_query_api::http::{MetricsText, ServeError, router, serve, serve_anybody};
+use calltide_schemas::metrics::exposed::{EXPOSED, Shape};
 use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
-use tokio::sync::oneshot;
+use tokio::sync::{oneshot, watch};
 
 use crate::args::{Places, QueryApi};
 use crate::config::Config;
+use crate::control;
+use crate::data::DataDir;
 use crate::errors::{Exit, Failure, Result};
 use crate::reader;
 
+/// mimalloc's: after how many milliseconds it gives memory back.
+pub(crate) const PURGE_DELAY: &str = "MIMALLOC_PURGE_DELAY";
 /// How much more willingly than other processes this one lets the processor go: half of the scale.
 const NICE: i32 = 10;
 /// What the kernel adds to this process's share when it looks for one to end for want of memory: the most there is.
 const OOM_SCORE: &str = "1000";
+/// How often measured durations are put together: until then each is kept by itself.
+const METRICS_EVERY: Duration = Duration::from_secs(5);
 
 /// Runs the command.
 pub(crate) fn run(places: &Places, asked: &QueryApi) -> Result<()> {
+    give_memory_back_at_once();
     let metrics = metrics()?;
     let config = Config::load(places, asked.listen.as_deref())?;
     if asked.as_child {
         step_back();
     }
-    let engine = reader::engine(&places.data(), &config)?;
+    let engine = reader::engine(&places.data(), &config, reader::Patience::Waits)?;
+    let metrics = with_those_of_up(metrics, places.data());
     let parent = asked.as_child.then(stdin_closed);
     runtime()?.block_on(async {
         let listener = if asked.as_child { inherited()? } else { listen(&config.http.listen).await? };
@@ -49,6 +62,19 @@ pub(crate) fn run(places: &Places, asked: &QueryApi) -> Result<()> {
         };
         serve_on(listener, Arc::new(engine), metrics, stop).await
     })
+}
+
+/// Memory that a query gave back goes back to the system at once: the limits are about what the process holds. The allocator
+/// asks the environment for it when the process starts, so who was started without begins once more.
+fn give_memory_back_at_once() {
+    if std::env::var_os(PURGE_DELAY).is_some() {
+        return;
+    }
+    let again = std::env::current_exe()
+        .map(|me| Command::new(me).args(std::env::args_os().skip(1)).env(PURGE_DELAY, "0").exec());
+    // It only comes back if it could not be done.
+    let (Ok(error) | Err(error)) = again;
+    tracing::warn!(%error, "memory is given back late: heavy queries may be stopped early");
 }
 
 /// Puts collecting before queries. Nothing depends on it, so it may fail.
@@ -77,17 +103,49 @@ pub(crate) fn runtime() -> Result<tokio::runtime::Runtime> {
 
 /// Keeps metrics from now on; the handle shows them.
 pub(crate) fn metrics() -> Result<PrometheusHandle> {
-    let installed = PrometheusBuilder::new().install_recorder();
-    installed.map_err(|e| Failure::new(Exit::Failed, "metrics cannot be kept").because(&e))
+    let failed = |e: &dyn std::error::Error| Failure::new(Exit::Failed, "metrics cannot be kept").because(e);
+    let handle = PrometheusBuilder::new().install_recorder().map_err(|e| failed(&e))?;
+    for of in EXPOSED {
+        match of.shape {
+            Shape::Counter => metrics::describe_counter!(of.name, of.doc),
+            Shape::Gauge => metrics::describe_gauge!(of.name, of.doc),
+            Shape::Histogram => metrics::describe_histogram!(of.name, of.doc),
+        }
+    }
+    let kept = handle.clone();
+    let upkeep = move || {
+        loop {
+            std::thread::sleep(METRICS_EVERY);
+            kept.run_upkeep();
+        }
+    };
+    std::thread::Builder::new().name("metrics".to_owned()).spawn(upkeep).map_err(|e| failed(&e))?;
+    Ok(handle)
+}
+
+/// What `/metrics` shows of this process alone.
+pub(crate) fn of_this_process(metrics: PrometheusHandle) -> MetricsText {
+    Arc::new(move || metrics.render())
+}
+
+/// The same, with the metrics of a running `up`. Collectors and folds are measured there and queries here, so nothing is in
+/// both.
+fn with_those_of_up(metrics: PrometheusHandle, data: DataDir) -> MetricsText {
+    Arc::new(move || metrics.render() + &control::metrics(&data).unwrap_or_default())
+}
+
+/// Listens there, whatever address it is: for what tells nothing of calls.
+pub(crate) async fn listen_anywhere(address: &str) -> Result<TcpListener> {
+    TcpListener::bind(address).await.map_err(|e| {
+        Failure::new(Exit::Failed, format!("cannot listen on {address}"))
+            .because(&e)
+            .hint("another program may use the port; give another address with --listen or [http] listen")
+    })
 }
 
 /// Listens there, on a loopback address.
 pub(crate) async fn listen(address: &str) -> Result<TcpListener> {
-    let listener = TcpListener::bind(address).await.map_err(|e| {
-        Failure::new(Exit::Failed, format!("cannot listen on {address}"))
-            .because(&e)
-            .hint("another program may use the port; give another address with --listen or [http] listen")
-    })?;
+    let listener = listen_anywhere(address).await?;
     match listener.local_addr() {
         Ok(bound) if !bound.ip().is_loopback() => {
             Err(Failure::of(Exit::Usage, &ServeError::NotLoopback { address: bound })
@@ -107,10 +165,16 @@ pub(crate) fn url(listener: &TcpListener) -> String {
 pub(crate) async fn serve_on(
     listener: TcpListener,
     engine: Arc<Engine>,
-    metrics: PrometheusHandle,
+    metrics: MetricsText,
     stop: impl Future<Output = ()> + Send + 'static,
 ) -> Result<()> {
     serve(listener, router(engine, Some(metrics)), stop).await.map_err(|e| Failure::of(Exit::Failed, &e))
+}
+
+/// Serves a process's health and metrics until told to stop.
+pub(crate) async fn serve_status(listener: TcpListener, router: Router, mut stopping: watch::Receiver<bool>) {
+    let stop = async move { drop(stopping.wait_for(|stopping| *stopping).await) };
+    serve_anybody(listener, router, stop).await;
 }
 
 /// Returns when the process is told to end, by Ctrl-C or by a service manager.

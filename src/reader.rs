@@ -1,14 +1,16 @@
-//! Opens a data directory for questions, beside whoever writes to it.
+//! Opens tables and log for questions, beside whoever writes to them.
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use calltide_eventlog::embedded::EmbeddedLog;
+use calltide_eventlog::kafka::KafkaOptions;
 use calltide_eventlog::{EventLog, LogError};
 use calltide_query_api::{Engine, EngineOptions, QueryError};
 use rustix::process::{Signal, getpid, kill_process};
 
 use crate::args::Places;
+use crate::cluster;
 use crate::config::Config;
 use crate::data::DataDir;
 use crate::errors::{Exit, Failure, Result};
@@ -16,6 +18,9 @@ use crate::output;
 
 /// How long a process whose queries do not end may take to exit by itself.
 const EXIT_PATIENCE: Duration = Duration::from_millis(300);
+
+/// How long a query waits for an answer of the log on a cluster: those who ask are told soon that it is away.
+const LOG_PATIENCE: Duration = Duration::from_secs(3);
 
 /// Tables and log of a data directory, with threads to ask them from.
 pub(crate) struct Reader {
@@ -26,7 +31,7 @@ pub(crate) struct Reader {
 impl Reader {
     /// Over the directory and the limits that these places name.
     pub(crate) fn open(places: &Places) -> Result<Self> {
-        Self::over(engine(&places.data(), &Config::load(places, None)?)?)
+        Self::over(engine(&places.data(), &Config::load(places, None)?, Patience::None)?)
     }
 
     fn over(engine: Engine) -> Result<Self> {
@@ -44,8 +49,24 @@ impl Reader {
     }
 }
 
-/// The log of a data directory for reading; `None` where there is none.
-pub(crate) fn log(data: &DataDir) -> Result<Option<Arc<dyn EventLog>>> {
+/// What is done when the log is on a cluster that does not answer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Patience {
+    /// It is an error.
+    None,
+    /// It is waited for: by what serves for long.
+    Waits,
+}
+
+/// The log for reading, on the cluster or in the data directory; `None` where there is none.
+pub(crate) fn log(data: &DataDir, config: &Config, patience: Patience) -> Result<Option<Arc<dyn EventLog>>> {
+    if let Some(options) = config.kafka(data)? {
+        let options = KafkaOptions { patience: LOG_PATIENCE, ..options };
+        return match patience {
+            Patience::None => Ok(Some(cluster::open(&options, config)?)),
+            Patience::Waits => Ok(cluster::open_patiently(&options, config, &|| false)?),
+        };
+    }
     match EmbeddedLog::open_reader(&data.log()) {
         Ok(log) => Ok(Some(Arc::new(log))),
         Err(LogError::Missing { .. }) => Ok(None),
@@ -54,27 +75,27 @@ pub(crate) fn log(data: &DataDir) -> Result<Option<Arc<dyn EventLog>>> {
 }
 
 /// The engine over what is there: tables and log, or tables alone.
-pub(crate) fn engine(data: &DataDir, config: &Config) -> Result<Engine> {
-    let log = log(data)?;
-    if log.is_none() && !data.has_lake() {
+pub(crate) fn engine(data: &DataDir, config: &Config, patience: Patience) -> Result<Engine> {
+    let log = log(data, config, patience)?;
+    if log.is_none() && !config.lake.place(data)?.may_have_tables() {
         return Err(Failure::new(Exit::NotFound, format!("there is no data in {}", data.path().display())).hint(
             "`calltide import` or `calltide up` makes it; give the right directory with --data, or try `calltide demo`",
         ));
     }
     data.clear_spill();
-    let options = EngineOptions { last_resort: Some(Arc::new(end)), ..config.engine(data, log) };
+    let options = EngineOptions { last_resort: Some(Arc::new(end)), ..config.engine(data, log)? };
     Ok(Engine::new(options)?)
 }
 
 /// Ends this process, since its queries cannot be ended otherwise.
 fn end(reason: &str) {
-    let failure = Failure::new(Exit::Failed, format!("queries were out of hand: {reason}"))
-        .hint("narrow the range of started_at, or raise [query] memory in calltide.toml");
-    output::complain(&failure.to_string());
-    // What runs at an exit might wait for the very threads that do not end.
+    // First of all: what runs at an exit might wait for the very threads that do not end, and stderr for its reader.
     std::thread::spawn(|| {
         std::thread::sleep(EXIT_PATIENCE);
         let _ = kill_process(getpid(), Signal::KILL);
     });
-    std::process::exit(i32::from(Exit::Failed.code()));
+    let failure = Failure::new(Exit::Failed, format!("queries were out of hand: {reason}"))
+        .hint("narrow the range of started_at, or raise [query] memory in calltide.toml");
+    output::complain(&failure.to_string());
+    std::process::exit(i32::from(Exit::OutOfHand.code()));
 }

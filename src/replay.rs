@@ -10,17 +10,18 @@ use std::time::Duration;
 use calltide_eventlog::{Change, Commit, EventLog, Offset, Polled, ReadRecord, Record};
 use calltide_processor::calls::Calls;
 use calltide_processor::fold::{Effects, Fold as _};
-use calltide_processor::lake::{GenerationWriter, Lake, LakeThread};
-use calltide_query_api::engine::{Engine, EngineOptions, Principal};
+use calltide_processor::lake::{GenerationWriter, Lake, LakeThread, Tables};
+use calltide_query_api::engine::{Engine, EngineOptions, LakePlace, Principal};
 use calltide_schemas::topics::{EVENTS, TOPICS};
 use indicatif::{ProgressBar, ProgressStyle};
 
 use crate::args::{Places, Replay, ReplayFrom};
-use crate::clock;
+use crate::cluster;
 use crate::config::Config;
 use crate::errors::{Exit, Failure, Result};
+use crate::fold::FOLD;
 use crate::output;
-use crate::site::{FOLD, open_log};
+use crate::site::open_log;
 
 /// Rows that wait in memory before they are written.
 const BYTES_MAX: usize = 64 << 20;
@@ -33,14 +34,17 @@ const ARCHIVE_OFFSETS: u64 = 20_000;
 pub(crate) fn run(places: &Places, asked: &Replay) -> Result<()> {
     let config = Config::load(places, None)?;
     let data = places.data();
+    cluster::only_without(&config, "a replay over Kafka is not there yet")?;
     if !data.log().exists() {
         return Err(Failure::new(Exit::NotFound, format!("no data in {}", data.path().display()))
             .hint("give the data directory with --data, or import something first"));
     }
-    let log = open_log(&data)?;
-    let lake = Lake::open(&data.lake(), clock::wall())?;
+    let log = open_log(&data, &config)?;
+    let place = config.lake.place(&data)?;
+    let lake = place.open()?;
     // The archive is carried over as it is, so it must have everything first.
-    let thread = LakeThread::start(lake.clone(), Arc::clone(&log), config.lake.options())?;
+    let thread =
+        LakeThread::start(lake.clone(), Arc::clone(&log) as Arc<dyn EventLog>, config.lake.options(), Tables::All)?;
     let flushed = thread.flush_and_wait();
     thread.stop()?;
     flushed?;
@@ -54,7 +58,7 @@ pub(crate) fn run(places: &Places, asked: &Replay) -> Result<()> {
     let mut replay = Derivation::new(&lake, &config)?;
     let mut next = start;
     if from_archive {
-        next = replay.archive(&data.lake(), end, &bar)?;
+        next = replay.archive(place.readable()?, end, &bar)?;
     }
     replay.log(&*log, next, end, &bar)?;
     bar.finish_and_clear();
@@ -88,7 +92,8 @@ impl Derivation {
             let table = TOPICS.iter().find(|topic| topic.name == output.topic).and_then(|topic| topic.table);
             if let Some(table) = table {
                 let read = ReadRecord { offset: self.rows, record: output.record };
-                self.tables.push(table, output.partition, read)?;
+                // One order for all of them, whatever partition they would go to.
+                self.tables.push(table, 0, read)?;
                 self.rows += 1;
             }
         }
@@ -110,7 +115,7 @@ impl Derivation {
     }
 
     /// Takes in the archive, window by window in the order of offsets; returns where the log goes on.
-    fn archive(&mut self, lake: &std::path::Path, end: Offset, bar: &ProgressBar) -> Result<Offset> {
+    fn archive(&mut self, lake: LakePlace, end: Offset, bar: &ProgressBar) -> Result<Offset> {
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .enable_all()
             .build()

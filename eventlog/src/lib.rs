@@ -1,19 +1,23 @@
 //! The log: where every event and every derived fact is kept, in order, before anything else happens to it.
 //!
 //! This crate knows topics, partitions, offsets, keys and bytes. It must not know what a call is, nor look into payloads.
-//! [`EventLog`] is the contract, [`embedded`] keeps it in files on one machine; a Kafka implementation of the same traits
-//! fits beside it (one transactional producer and one consumer group member behind each [`Worker`]).
+//! [`EventLog`] is the contract, [`embedded`] keeps it in files on one machine, [`kafka`] on the brokers of a cluster.
 //! Start with [`EventLog::append`], [`EventLog::read`] and [`Worker`].
 
 pub mod embedded;
+pub mod kafka;
+mod layer;
+mod partitioning;
 mod record;
 pub mod slow;
 mod topic;
 
+pub use layer::Layer;
+pub use partitioning::partition_of;
 pub use record::{Batch, Change, Commit, Output, ReadRecord, Record};
 pub use topic::{Cleanup, TopicSpec};
 
-use std::time::Duration;
+use std::{any::Any, collections::BTreeMap, fmt, time::Duration};
 
 /// The position of a record in one partition of one topic. Offsets increase; gaps are allowed (Kafka's transaction markers
 /// make some), so the next one to read comes from the read itself ([`Batch::next`]), never from adding one.
@@ -51,6 +55,22 @@ pub enum LogError {
     /// What a worker needs to go on was damaged on disk: its state must be derived again from its input.
     #[error("damaged on disk: {what}")]
     Damaged { what: String },
+    /// No broker answered in time, or none let us in. What was appended or committed before is safe.
+    #[error("cannot {what}: no answer from Kafka at {servers}{}", because(.reason))]
+    Unreachable { what: String, servers: String, reason: String },
+    /// A topic of the cluster is not as this log needs it.
+    #[error("topic {topic}: {problem}")]
+    WrongTopic { topic: String, problem: String, command: String },
+    /// A commit was given up: nothing of it counts, or a worker that joins anew will know whether it does.
+    #[error("a commit of {group} was given up: {reason}")]
+    Aborted { group: String, reason: String },
+    /// Kafka's word, with what was being done.
+    #[error("cannot {what}")]
+    Kafka {
+        what: String,
+        #[source]
+        source: rdkafka::error::KafkaError,
+    },
     /// The operating system's word, with what was being done.
     #[error("{what}")]
     Io {
@@ -64,26 +84,104 @@ fn holder(pid: Option<u32>) -> String {
     pid.map(|pid| format!(" (process {pid})")).unwrap_or_default()
 }
 
+fn because(reason: &str) -> String {
+    if reason.is_empty() { String::new() } else { format!(" ({reason})") }
+}
+
+impl LogError {
+    /// Whether the same may succeed later, with a worker that joined anew: others took over, or the brokers were away.
+    pub fn may_pass(&self) -> bool {
+        match self {
+            Self::Unreachable { .. } | Self::Aborted { .. } | Self::Fenced { .. } | Self::DiskFull { .. } => true,
+            Self::Locked { .. }
+            | Self::ReadOnly { .. }
+            | Self::Missing { .. }
+            | Self::UnknownTopic { .. }
+            | Self::Stopped { .. }
+            | Self::Damaged { .. }
+            | Self::WrongTopic { .. }
+            | Self::Kafka { .. }
+            | Self::Io { .. } => false,
+        }
+    }
+}
+
 /// Shorthand for results of this crate.
 pub type Result<T> = std::result::Result<T, LogError>;
 
+/// Read at once by whoever looks through a partition.
+const SCAN_BYTES: usize = 4 << 20;
+
 /// What every implementation of the log promises.
 ///
-/// All calls block; callers give them their own threads. One process writes, any number may read.
+/// All calls block; callers give them their own threads. Embedded, one process writes and any number may read; on Kafka any
+/// number does both.
 pub trait EventLog: Send + Sync {
     /// The topics of this log, in the order of their creation.
     fn topics(&self) -> Vec<TopicSpec>;
 
     /// Appends records to one partition and returns only when they survive a power loss (concurrent callers share one
-    /// fsync). All or nothing. Returns the offset of the first one.
+    /// fsync). All or nothing, except that after an error on Kafka some of the first ones may be there: whoever repeats the
+    /// append is recognised by the records' journal ids and offsets. Returns the offset of the first one.
     fn append(&self, topic: &str, partition: Partition, records: Vec<Record>) -> Result<Offset>;
+
+    /// Appends each record to the partition of its key ([`partition_of`]), otherwise as [`EventLog::append`] does; after an
+    /// error the same holds for each partition.
+    fn append_by_key(&self, topic: &str, records: Vec<Record>) -> Result<()> {
+        let partitions = self.partitions(topic)?;
+        let mut parts: BTreeMap<Partition, Vec<Record>> = BTreeMap::new();
+        for record in records {
+            parts.entry(partition_of(&record.key, partitions)).or_default().push(record);
+        }
+        parts.into_iter().try_for_each(|(partition, records)| self.append(topic, partition, records).map(drop))
+    }
+
+    /// How many partitions a topic has.
+    fn partitions(&self, topic: &str) -> Result<u32> {
+        let found = self.topics().into_iter().find(|spec| spec.name == topic);
+        found.map(|spec| spec.partitions).ok_or_else(|| LogError::UnknownTopic { topic: topic.to_owned() })
+    }
 
     /// Reads from `from` on, at most about `bytes_max` of payload but at least one record if there is one. Never blocks:
     /// at the end it returns no records and `next == from`. Only synced, committed records are ever seen.
     fn read(&self, topic: &str, partition: Partition, from: Offset, bytes_max: usize) -> Result<Batch>;
 
+    /// The first offset whose record's time ([`Record::at`]) is not before `at`, or the end if there is none. Times need not
+    /// be in order: it is the first such record, older ones may follow it.
+    /// As it is given here, everything before it is read.
+    fn offset_at(&self, topic: &str, partition: Partition, at: i64) -> Result<Offset> {
+        let (mut next, _) = self.bounds(topic, partition)?;
+        loop {
+            let batch = self.read(topic, partition, next, SCAN_BYTES)?;
+            if let Some(found) = batch.records.iter().find(|read| read.record.at >= at) {
+                return Ok(found.offset);
+            }
+            if batch.next == next {
+                return Ok(next);
+            }
+            next = batch.next;
+        }
+    }
+
+    /// Keeps what is there from `from` on from being removed by retention or compaction, until the pin is dropped. For whoever
+    /// reads what must not go meanwhile; where somebody else decides what stays (a Kafka broker), it does nothing.
+    fn pin(&self, topic: &str, partition: Partition, from: Offset) -> Result<Pin> {
+        let _ = (topic, partition, from);
+        Ok(Pin::nothing())
+    }
+
     /// The first offset still kept and the one that the next record will get.
     fn bounds(&self, topic: &str, partition: Partition) -> Result<(Offset, Offset)>;
+
+    /// The ends of all partitions of these topics, topic by topic, at one moment as far as that can be had: what
+    /// [`EventLog::bounds`] tells of each, with fewer questions.
+    fn ends(&self, topics: &[&str]) -> Result<Vec<Vec<Offset>>> {
+        let ends = |topic: &&str| {
+            let end = |partition| self.bounds(topic, partition).map(|(_, end)| end);
+            (0..self.partitions(topic)?).map(end).collect()
+        };
+        topics.iter().map(ends).collect()
+    }
 
     /// The journals ([`Record::journal`]) whose id begins with `prefix`, each with the highest journal offset appended under
     /// it: where an import or a forwarder goes on after it was interrupted. Outlives the retention of the records.
@@ -95,6 +193,28 @@ pub trait EventLog: Send + Sync {
 
     /// Joins a group of workers that derive `group`'s state from `topic`, e.g. the fold `calls` from `events`.
     fn worker(&self, group: &str, topic: &str) -> Result<Box<dyn Worker>>;
+}
+
+/// See [`EventLog::pin`].
+#[must_use = "what is pinned may go as soon as this is dropped"]
+pub struct Pin(#[expect(dead_code, reason = "held, not looked at")] Option<Box<dyn Any + Send + Sync>>);
+
+impl Pin {
+    /// Nothing needs to be held.
+    pub fn nothing() -> Self {
+        Self(None)
+    }
+
+    /// Holds this until dropped.
+    pub fn holding(held: impl Any + Send + Sync) -> Self {
+        Self(Some(Box::new(held)))
+    }
+}
+
+impl fmt::Debug for Pin {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Pin")
+    }
 }
 
 /// What a worker is told when it polls.
@@ -129,6 +249,7 @@ pub trait Worker: Send {
     /// worker and join anew.
     fn poll(&mut self, bytes_max: usize, timeout: Duration) -> Result<Polled>;
 
-    /// Publishes outputs, changes state and moves the progress to `commit.next`, all of it or nothing, durably.
+    /// Publishes outputs, each to the partition of its key, changes state and moves the progress to `commit.next`, all of it
+    /// or nothing, durably.
     fn commit(&mut self, partition: Partition, commit: Commit) -> Result<()>;
 }

@@ -2,12 +2,13 @@
 //!
 //! Records look as they do in Kafka: a key, a time, CloudEvents headers (`ce_id`, `ce_type`) and a payload.
 
-use crate::{Offset, Partition};
+use crate::Offset;
 
 /// One record as it is appended.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Record {
-    /// Partitioning and compaction key, e.g. the PBX of an event or the primary key of a fact.
+    /// Partitioning and compaction key, e.g. the PBX of an event or the primary key of a fact; see
+    /// [`partition_of`](crate::partition_of).
     pub key: Vec<u8>,
     /// When it happened, in microseconds since 1970 UTC (`ce_time`).
     pub at: i64,
@@ -46,9 +47,7 @@ pub struct Batch {
 pub struct Output {
     /// Where to.
     pub topic: String,
-    /// Which partition of it.
-    pub partition: Partition,
-    /// What.
+    /// What; its key decides the partition.
     pub record: Record,
 }
 

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
 
-use crate::{Batch, EventLog, Offset, Partition, Record, Result, TopicSpec, Worker};
+use crate::{EventLog, Layer, Offset, Partition, Record, Result};
 
 /// How slow the disk is.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -68,9 +68,9 @@ impl Pace {
     }
 }
 
-impl EventLog for SlowLog {
-    fn topics(&self) -> Vec<TopicSpec> {
-        self.log.topics()
+impl Layer for SlowLog {
+    fn below(&self) -> &dyn EventLog {
+        &*self.log
     }
 
     fn append(&self, topic: &str, partition: Partition, records: Vec<Record>) -> Result<Offset> {
@@ -80,24 +80,11 @@ impl EventLog for SlowLog {
         appended
     }
 
-    fn read(&self, topic: &str, partition: Partition, from: Offset, bytes_max: usize) -> Result<Batch> {
-        self.log.read(topic, partition, from, bytes_max)
-    }
-
-    fn bounds(&self, topic: &str, partition: Partition) -> Result<(Offset, Offset)> {
-        self.log.bounds(topic, partition)
-    }
-
-    fn journals(&self, prefix: &str) -> Result<Vec<(String, u64)>> {
-        self.log.journals(prefix)
-    }
-
-    fn wait(&self, seen: u64, timeout: Duration) -> u64 {
-        self.log.wait(seen, timeout)
-    }
-
-    fn worker(&self, group: &str, topic: &str) -> Result<Box<dyn Worker>> {
-        self.log.worker(group, topic)
+    fn append_by_key(&self, topic: &str, records: Vec<Record>) -> Result<()> {
+        let done = self.done_at(Instant::now(), records.len());
+        let appended = self.log.append_by_key(topic, records);
+        sleep(done.saturating_duration_since(Instant::now()));
+        appended
     }
 }
 

@@ -10,8 +10,11 @@ pub enum Cleanup {
         /// The age.
         after: Option<Duration>,
     },
-    /// At least the latest record of each key stays.
-    Compact,
+    /// At least the latest record of each key stays, for ever or until it is older than this.
+    Compact {
+        /// The age.
+        after: Option<Duration>,
+    },
 }
 
 /// A topic as it is created.

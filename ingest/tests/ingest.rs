@@ -4,6 +4,10 @@
 
 #![expect(clippy::unwrap_used, reason = "tests")]
 
+#[path = "cases/follow.rs"]
+mod follow;
+#[path = "cases/forward.rs"]
+mod forward;
 #[path = "cases/import.rs"]
 mod import;
 #[path = "cases/live.rs"]

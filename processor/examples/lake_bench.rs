@@ -26,7 +26,7 @@ struct Made {
 
 impl EventLog for Made {
     fn topics(&self) -> Vec<TopicSpec> {
-        vec![TopicSpec { name: self.topic.to_owned(), partitions: 1, cleanup: Cleanup::Compact }]
+        vec![TopicSpec { name: self.topic.to_owned(), partitions: 1, cleanup: Cleanup::Compact { after: None } }]
     }
 
     fn append(&self, _: &str, _: Partition, _: Vec<Record>) -> Result<Offset> {

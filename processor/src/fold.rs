@@ -6,6 +6,7 @@
 use std::collections::BTreeMap;
 
 use calltide_eventlog::{Change, Output, Record};
+use calltide_schemas::metrics::exposed::Exposed;
 use serde::Serialize;
 
 /// A pure state machine over one topic.
@@ -15,6 +16,22 @@ pub trait Fold: Send {
 
     /// The state entries that changed since the last call, each key once; they are committed together with the effects.
     fn changes(&mut self) -> Vec<Change>;
+
+    /// What `/metrics` is to show of the state: the values that changed since the last call.
+    fn measures(&mut self) -> Vec<Measure> {
+        Vec::new()
+    }
+}
+
+/// A value that a metric has now.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Measure {
+    /// The metric.
+    pub of: Exposed,
+    /// Its labels.
+    pub labels: Vec<(&'static str, String)>,
+    /// In the metric's unit; of a counter the whole count.
+    pub value: f64,
 }
 
 /// What a fold wants done: decisions as values, carried out by the runtime in one commit.
@@ -54,7 +71,6 @@ impl Effects {
     ) {
         self.outputs.push(Output {
             topic: topic.to_owned(),
-            partition: 0,
             record: Record {
                 key: key.as_bytes().to_vec(),
                 at,

@@ -7,8 +7,9 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use calltide_eventlog::{Commit, EventLog, LogError, Partition, Polled, Worker};
+use calltide_schemas::metrics::exposed::Shape;
 
-use crate::fold::{Effects, Fold};
+use crate::fold::{Effects, Fold, Measure};
 
 /// How much input goes into one commit. Larger batches share one fsync among more events, smaller ones are visible sooner;
 /// a batch is whatever is there, up to this.
@@ -66,8 +67,9 @@ impl<F: Fold> Driver<F> {
     pub fn step(&mut self, timeout: Duration) -> Result<Step, RuntimeError> {
         match self.worker.poll(BATCH_BYTES, timeout)? {
             Polled::Assigned { partition, next: _, state } => {
-                let fold =
-                    (self.restore)(state).ok_or_else(|| RuntimeError::OtherLayout { fold: self.name.clone() })?;
+                let restored = (self.restore)(state);
+                let mut fold = restored.ok_or_else(|| RuntimeError::OtherLayout { fold: self.name.clone() })?;
+                show(fold.measures());
                 self.folds.insert(partition, fold);
                 Ok(Step::Moved)
             }
@@ -95,6 +97,7 @@ impl<F: Fold> Driver<F> {
                 }
                 let count = batch.records.len();
                 metrics::counter!("calltide_processed_total", "fold" => self.name.clone()).increment(count as u64);
+                show(fold.measures());
                 let commit = Commit { outputs: effects.outputs, changes: fold.changes(), next: batch.next };
                 self.worker.commit(partition, commit)?;
                 Ok(Step::Processed(count))
@@ -117,6 +120,17 @@ impl<F: Fold> Driver<F> {
                     progress(count);
                 }
             }
+        }
+    }
+}
+
+/// Hands a fold's values to the metrics of this process.
+fn show(measures: Vec<Measure>) {
+    for Measure { of, labels, value } in measures {
+        match of.shape {
+            Shape::Counter => metrics::counter!(of.name, &labels).absolute(value as u64),
+            Shape::Gauge => metrics::gauge!(of.name, &labels).set(value),
+            Shape::Histogram => metrics::histogram!(of.name, &labels).record(value),
         }
     }
 }

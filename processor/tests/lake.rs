@@ -5,10 +5,16 @@ mod lake_parts;
 #[path = "lake_parts/upkeep.rs"]
 mod upkeep;
 
-use calltide_eventlog::{EventLog, ReadRecord, Record};
-use calltide_processor::lake::{Lake, LakeError, LakeThread, Options};
-use calltide_schemas::tables;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
 
+use calltide_eventlog::embedded::{EmbeddedLog, EmbeddedOptions};
+use calltide_eventlog::{Batch, Cleanup, EventLog, Layer, Offset, Partition, ReadRecord, Record, TopicSpec};
+use calltide_processor::lake::{Lake, LakeError, LakeThread, Membership, Options, Tables};
+use calltide_schemas::tables;
+use calltide_schemas::topics::{LAKE_WRITERS, LAKE_WRITERS_PARTITIONS, TOPICS};
+
+use lake_parts::log::MemoryLog;
 use lake_parts::store::Fault;
 use lake_parts::{HOUR, NINE, Site, active_files, rows};
 
@@ -294,7 +300,7 @@ fn many_small_files_of_a_day_become_one_with_the_same_rows() {
 fn the_thread_commits_when_asked_and_follows_a_new_generation() {
     let site = Site::new();
     let options = Options { commit_every: std::time::Duration::from_secs(3600), ..Options::default() };
-    let thread = LakeThread::start(site.lake(), site.log.clone(), options).unwrap();
+    let thread = LakeThread::start(site.lake(), site.log.clone(), options, Tables::All).unwrap();
     site.reject("a", 1, NINE, "first");
     thread.flush_and_wait().unwrap();
     assert_eq!(site.rejects(), ["2026-11-21 a 1 first"]);
@@ -311,11 +317,86 @@ fn the_thread_commits_when_asked_and_follows_a_new_generation() {
     thread.stop().unwrap();
 }
 
+/// A log whose first reads panic.
+struct Panicking {
+    below: Arc<MemoryLog>,
+    left: AtomicU32,
+}
+
+impl Layer for Panicking {
+    fn below(&self) -> &dyn EventLog {
+        &*self.below
+    }
+
+    fn read(
+        &self,
+        topic: &str,
+        partition: Partition,
+        from: Offset,
+        bytes_max: usize,
+    ) -> calltide_eventlog::Result<Batch> {
+        let panics = self.left.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |left| left.checked_sub(1));
+        assert!(panics.is_err(), "as the test wants");
+        self.below.read(topic, partition, from, bytes_max)
+    }
+}
+
+#[test]
+fn after_a_panic_the_thread_goes_on_from_the_last_commits() {
+    let site = Site::new();
+    site.reject("a", 1, NINE, "first");
+    site.run("rejects").unwrap();
+    site.reject("b", 1, NINE, "first");
+    let log = Arc::new(Panicking { below: site.log.clone(), left: AtomicU32::new(1) });
+    let thread = LakeThread::start(site.lake(), log.clone(), Options::default(), Tables::All).unwrap();
+    // Whoever waits while it panics hears of it, and asks again.
+    while let Err(error) = thread.flush_and_wait() {
+        assert!(matches!(error, LakeError::Ended), "{error}");
+    }
+    assert_eq!(log.left.load(Ordering::Relaxed), 0);
+    assert_eq!(site.rejects(), ["2026-11-21 a 1 first", "2026-11-21 b 1 first"]);
+    thread.stop().unwrap();
+}
+
+#[test]
+fn a_member_of_the_writers_writes_the_tables_that_it_is_given_and_no_others() {
+    let site = Site::new();
+    let dir = tempfile::tempdir().unwrap();
+    let spec = |name: &str, partitions| TopicSpec {
+        name: name.to_owned(),
+        partitions,
+        cleanup: Cleanup::Delete { after: None },
+    };
+    let mut topics: Vec<_> = TOPICS.iter().map(|topic| spec(topic.name, 2)).collect();
+    topics.push(spec(LAKE_WRITERS, LAKE_WRITERS_PARTITIONS));
+    let log = Arc::new(EmbeddedLog::open(dir.path(), &topics, EmbeddedOptions::default()).unwrap());
+    let event = Record { key: b"pbx1".to_vec(), at: NINE, payload: Some(b"{}".to_vec()), ..Record::default() };
+    log.append("calltide.events", 0, vec![event]).unwrap();
+    let archived = || rows(&site.lake().folder().unwrap().join("inputs"), &["payload"]);
+
+    // In no group, so without a table.
+    let nobody = Tables::Shared(Arc::default());
+    let thread = LakeThread::start(site.lake(), log.clone(), Options::default(), nobody).unwrap();
+    thread.flush_and_wait().unwrap();
+    thread.stop().unwrap();
+    assert_eq!(archived(), Vec::<String>::new());
+
+    let member = Membership::join(log.clone()).unwrap();
+    let thread = LakeThread::start(site.lake(), log, Options::default(), member.tables()).unwrap();
+    while archived().is_empty() {
+        // It has them a moment after it joined.
+        thread.flush_and_wait().unwrap();
+    }
+    assert_eq!(archived(), ["2026-11-21 {}"]);
+    thread.stop().unwrap();
+    member.leave().unwrap();
+}
+
 #[test]
 fn the_vacuum_removes_what_left_the_tables_a_day_ago() {
     let site = Site::new();
     let real = std::time::SystemTime::UNIX_EPOCH.elapsed().unwrap().as_micros();
-    site.now.store(i64::try_from(real).unwrap(), std::sync::atomic::Ordering::Relaxed);
+    site.now.store(i64::try_from(real).unwrap(), Ordering::Relaxed);
     site.reject("a", 1, NINE, "first");
     site.run("rejects").unwrap();
     site.reject("a", 2, NINE, "second");
@@ -324,10 +405,10 @@ fn the_vacuum_removes_what_left_the_tables_a_day_ago() {
     assert_eq!(lake.vacuum().unwrap(), 0);
     lake.new_generation(1 << 20).unwrap().finish(&[]).unwrap();
     lake.swap("g1").unwrap();
-    site.now.fetch_add(2 * DAY, std::sync::atomic::Ordering::Relaxed);
+    site.now.fetch_add(2 * DAY, Ordering::Relaxed);
     assert_eq!(lake.vacuum().unwrap(), 1);
     lake.swap("g2").unwrap();
-    site.now.fetch_add(2 * DAY, std::sync::atomic::Ordering::Relaxed);
+    site.now.fetch_add(2 * DAY, Ordering::Relaxed);
     assert_eq!(lake.vacuum().unwrap(), 1);
     assert!(!site.root().join("g1").exists());
 }

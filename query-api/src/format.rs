@@ -9,6 +9,7 @@ mod pieces;
 pub use pieces::Pieces;
 
 use std::borrow::Cow;
+use std::fmt::Write as _;
 
 use arrow::array::{Array, ArrayRef, AsArray};
 use arrow::datatypes::Float64Type;
@@ -53,6 +54,10 @@ const TIMES: &str = "%Y-%m-%dT%H:%M:%S%.6fZ";
 /// Times for people, without the zone that the column's name does not need either.
 const TIMES_SHORT: &str = "%Y-%m-%d %H:%M:%S%.3f";
 
+/// Most rows that are laid out for people, and most bytes of their texts: the widths of columns need all of them at once.
+const TABLE_ROWS_MAX: usize = 10_000;
+const TABLE_BYTES_MAX: usize = 16 << 20;
+
 /// Writes a result.
 ///
 /// # Errors
@@ -71,16 +76,25 @@ fn table(output: &QueryOutput) -> Result<String, ArrowError> {
         .with_timestamp_format(Some(TIMES_SHORT))
         .with_timestamp_tz_format(Some(TIMES_SHORT))
         .with_null("-");
+    let (mut shown, mut bytes) = (0, 0);
     for batch in &output.batches {
         let columns = batch.columns();
         let formatters = columns.iter().map(|c| ArrayFormatter::try_new(c, &times)).collect::<Result<Vec<_>, _>>()?;
         for row in 0..batch.num_rows() {
+            if shown == TABLE_ROWS_MAX || bytes > TABLE_BYTES_MAX {
+                break;
+            }
             let cells = formatters.iter().zip(columns).map(|(formatter, column)| cell(formatter, column, row));
-            table.add_row(cells.collect::<Vec<_>>());
+            let cells: Vec<Cell> = cells.inspect(|cell| bytes += cell.content().len()).collect();
+            table.add_row(cells);
+            shown += 1;
         }
     }
     let mut text = table.trim_fmt();
     text.push('\n');
+    if shown < output.rows() {
+        let _ = writeln!(text, "(the first {shown} of {} rows; JSON and CSV have all of them)", output.rows());
+    }
     if output.truncated {
         text.push_str("(there are more rows)\n");
     }

@@ -8,4 +8,6 @@ pub mod format;
 pub mod http;
 pub mod reports;
 
-pub use engine::{Engine, EngineOptions, LastResort, Principal, QueryError, QueryOutput};
+pub use engine::{
+    Description, Engine, EngineOptions, LakePlace, LastResort, Principal, QueryError, QueryOutput, Question, Sql,
+};

@@ -30,6 +30,10 @@ pub enum Source {
     Gap,
     /// Bytes that could not be read: `reason`, `raw` and in `headers` where they were (`source`, `position`).
     Unreadable,
+    /// Asked after a connection was made, the PBX said which channels are up: `headers` has `since`, the time of the
+    /// connection by the PBX's clock in microseconds UTC, and a `channel` for each. What was up before `since` and is not
+    /// among them ended unseen.
+    Resync,
 }
 
 impl Source {
@@ -43,9 +47,23 @@ impl Source {
             Self::ImportEnd => "import_end",
             Self::Gap => "gap",
             Self::Unreadable => "unreadable",
+            Self::Resync => "resync",
         }
     }
 }
+
+/// The header of a heartbeat that is told by the times in a PBX's files, not by the PBX when it was asked: it shows that the
+/// PBX was alive, but nothing of the connection to it.
+pub const HEARTBEAT_OF_FILES: (&str, &str) = ("told_by", "files");
+
+/// The `reason` of a `gap` that ends: the connection was made. Any other says why it was lost.
+pub const GAP_CONNECTED: &str = "connected";
+
+/// The header of a `resync` with the time of the connection.
+pub const RESYNC_SINCE: &str = "since";
+
+/// The header of a `resync` with a channel's `Uniqueid`.
+pub const RESYNC_CHANNEL: &str = "channel";
 
 /// One raw event. Borrowed from the record's bytes where it can be.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]

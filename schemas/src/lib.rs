@@ -5,6 +5,9 @@
 
 pub mod ami_text;
 pub mod envelope;
+pub mod errors;
+pub mod headers;
+pub mod journals;
 pub mod lake;
 pub mod metrics;
 pub mod status;

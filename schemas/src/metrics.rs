@@ -1,8 +1,11 @@
-//! The metrics of reports, as plain data: each formula once, with its version and a sentence for people.
+//! The metrics of reports, as plain data: each formula once, with its version and a sentence for people. Those of the running
+//! processes are in [`exposed`].
 //!
 //! Formulas are SQL aggregates over the outcome columns that `calls` and `attempts` share; `{name}` in one stands for
 //! another metric. Reports, SQL views and the documents are made from this list. It knows no engine; which rows a metric is
 //! taken over is the report's matter.
+
+pub mod exposed;
 
 use crate::status::Status;
 

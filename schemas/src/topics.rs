@@ -1,12 +1,22 @@
 //! The topics of the log: who writes them, what keys them, which table they fill.
 //!
-//! Documentation, the AsyncAPI document and the log's own creation come from this one list.
+//! Documentation, the AsyncAPI document and the log's own creation come from this one list; what a record's headers say is in
+//! [`headers`](crate::headers). Must not know how long records are kept, which is configured.
+
+use crate::envelope::Source;
 
 /// Every topic name starts so.
 pub const PREFIX: &str = "calltide.";
 
 /// Raw envelopes, keyed by PBX.
 pub const EVENTS: &str = "calltide.events";
+
+/// Without records: the tables are shared out among the lake's writers by its partitions, the nth of which stands for the nth
+/// of [`crate::tables::TABLES`].
+pub const LAKE_WRITERS: &str = "calltide.lake-writers";
+
+/// Its partitions: more than there are tables, since the number is fixed when the topic is created.
+pub const LAKE_WRITERS_PARTITIONS: u32 = 32;
 
 /// What is known of a topic.
 #[derive(Debug, Clone, Copy)]
@@ -17,11 +27,21 @@ pub struct TopicDef {
     pub doc: &'static str,
     /// What its key is.
     pub key: &'static str,
+    /// What the key keeps together, since it decides the partition.
+    pub order: &'static str,
+    /// Who writes to it: a role, and of the processor the fold.
+    pub writer: &'static str,
+    /// What its records are, as `ce_type` says.
+    pub kinds: &'static [&'static str],
+    /// What `ce_id` is made of.
+    pub id: &'static str,
     /// Whether only the latest record of each key must be kept.
     pub compacted: bool,
     /// The table whose rows it carries, if any.
     pub table: Option<&'static str>,
 }
+
+const FOLD: &str = "processor, fold `calls`";
 
 /// All topics, upstream first.
 pub const TOPICS: &[TopicDef] = &[
@@ -29,49 +49,88 @@ pub const TOPICS: &[TopicDef] = &[
         name: EVENTS,
         doc: "what the PBX said, as it came, in an envelope",
         key: "PBX id",
+        order: "all events of a PBX, each journal in its order",
+        writer: "ingest, import",
+        kinds: &[
+            Source::Ami.name(),
+            Source::Cel.name(),
+            Source::QueueLog.name(),
+            Source::Heartbeat.name(),
+            Source::ImportEnd.name(),
+            Source::Gap.name(),
+            Source::Unreadable.name(),
+            Source::Resync.name(),
+        ],
+        id: "`<journal>:<journal offset>`",
         compacted: false,
         table: Some("inputs"),
     },
+    fact("calltide.calls", &["call"], "closed calls, one row each, by version", "call_id", "calls"),
+    fact("calltide.attempts", &["attempt"], "outbound dials, one row each, by version", "call_id", "attempts"),
+    fact("calltide.legs", &["leg"], "one agent's or device's part in a call", "leg_id", "legs"),
+    fact("calltide.queue-visits", &["queue_visit"], "one entry of a caller into a queue", "visit_id", "queue_visits"),
+    fact("calltide.stories", &["story"], "the story of each call, event by event", "call_id", "stories"),
+    fact(
+        "calltide.rejects",
+        &["reject"],
+        "what could not be read or came too late, with its bytes and why",
+        "reject_id",
+        "rejects",
+    ),
+    fact(
+        "calltide.sources",
+        &["source"],
+        "each PBX's sources of events: liveness, lag, what came twice, what is missing",
+        "source_id",
+        "sources",
+    ),
+];
+
+/// Topics beside these on Kafka, by which processes work together. Whoever reads facts needs none of them, and nobody else may
+/// write to them.
+pub const OF_THE_LOG: &[TopicDef] = &[
     TopicDef {
-        name: "calltide.calls",
-        doc: "closed calls, one row each, by version",
-        key: "call_id",
+        name: "calltide.journals",
+        doc: "how far each journal has come: its highest offset that is surely in the topic of events",
+        key: "journal",
+        order: "one partition, whatever the key",
+        writer: "ingest, import",
+        kinds: &["journal"],
+        id: "empty",
         compacted: true,
-        table: Some("calls"),
+        table: None,
     },
     TopicDef {
-        name: "calltide.attempts",
-        doc: "outbound dials, one row each, by version",
-        key: "call_id",
+        name: "calltide.state.calls",
+        doc: "the state of the fold `calls`, written by the transactions that write its outputs; bytes of its own layout",
+        key: "`=` and the entry's key; `next`: the offset of the input at which the work goes on; `birth`: tells the partition from any other",
+        order: "the state of the input's partition with the same number, whatever the key",
+        writer: FOLD,
+        kinds: &["state"],
+        id: "empty",
         compacted: true,
-        table: Some("attempts"),
+        table: None,
     },
+    empty(LAKE_WRITERS, "nothing: processors share the tables out among themselves by its partitions"),
     TopicDef {
-        name: "calltide.legs",
-        doc: "one agent's or device's part in a call",
-        key: "leg_id",
         compacted: true,
-        table: Some("legs"),
-    },
-    TopicDef {
-        name: "calltide.queue-visits",
-        doc: "one entry of a caller into a queue",
-        key: "visit_id",
-        compacted: true,
-        table: Some("queue_visits"),
-    },
-    TopicDef {
-        name: "calltide.stories",
-        doc: "the story of each call, event by event",
-        key: "call_id",
-        compacted: true,
-        table: Some("stories"),
-    },
-    TopicDef {
-        name: "calltide.rejects",
-        doc: "what could not be read or came too late, with its bytes and why",
-        key: "reject_id",
-        compacted: true,
-        table: Some("rejects"),
+        ..empty("calltide.state.lake-writers", "nothing: how far the tables are is in the tables' own commits")
     },
 ];
+
+const fn fact(
+    name: &'static str,
+    kinds: &'static [&'static str],
+    doc: &'static str,
+    key: &'static str,
+    table: &'static str,
+) -> TopicDef {
+    let order = "all versions of a row, in their order";
+    let id = "`<ce_type>:<key>:<version>`";
+    TopicDef { name, doc, key, order, writer: FOLD, kinds, id, compacted: true, table: Some(table) }
+}
+
+const fn empty(name: &'static str, doc: &'static str) -> TopicDef {
+    let (key, order, writer, id) = ("none", "nothing", "nobody", "none");
+    TopicDef { name, doc, key, order, writer, kinds: &[], id, compacted: false, table: None }
+}

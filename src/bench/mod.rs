@@ -1,16 +1,18 @@
 //! `calltide bench`: how fast this machine decodes, folds and imports, from the recorded captures repeated.
 //!
 //! Decoding and folding are timed in processor time of one thread; `log` by the clock; `import` is the whole command in a process of its own,
-//! whose peak memory is read from the system; `pressure` is live collecting on a slow disk. Nothing is written outside a
-//! temporary directory.
+//! whose peak memory is read from the system; `pressure` is live collecting on a slow disk, `cluster` the way over Kafka. Nothing is
+//! written outside a temporary directory and topics of its own.
 
+mod cluster;
 mod decode;
 mod files;
 mod fold;
 mod import;
+mod load;
 mod log;
 mod pressure;
-mod repeat;
+pub(crate) mod repeat;
 mod stopwatch;
 
 use crate::args::{Bench, BenchStage};
@@ -23,6 +25,10 @@ const RECORDING: &[u8] = include_bytes!("../../tests/captures/asterisk-22.10/ami
 /// The PBX's name in it.
 const PBX: &str = "site-a";
 
+/// Events a second, if nothing else is said: of the busiest PBX, and of a thousand operators.
+const PRESSURE_RATE: u32 = 20_000;
+const CLUSTER_RATE: u32 = 2_000;
+
 /// Runs the command.
 pub(crate) fn run(asked: &Bench) -> Result<()> {
     if let Some(folder) = &asked.files {
@@ -32,7 +38,12 @@ pub(crate) fn run(asked: &Bench) -> Result<()> {
         return pressure::collect(port, into, asked.slow_to);
     }
     if asked.only == Some(BenchStage::Pressure) {
-        return output::data(pressure::measure(asked.rate, asked.seconds)?.as_bytes());
+        return output::data(pressure::measure(asked.rate.unwrap_or(PRESSURE_RATE), asked.seconds)?.as_bytes());
+    }
+    if let Some(servers) = &asked.kafka {
+        return output::data(
+            cluster::measure(servers, asked.events, asked.rate.unwrap_or(CLUSTER_RATE), asked.seconds)?.as_bytes(),
+        );
     }
     let wanted = |stage| asked.only.is_none_or(|only| only == stage);
     if wanted(BenchStage::Decode) {
@@ -62,7 +73,7 @@ fn copies_events() -> usize {
 }
 
 /// Seconds from one copy to the next: the recording's own length and a pause.
-fn step_secs(recording: &repeat::Repeated) -> i64 {
+pub(crate) fn step_secs(recording: &repeat::Repeated) -> i64 {
     recording.seconds().map_or(60, |(first, last)| last - first + 30)
 }
 

@@ -1,8 +1,10 @@
 //! `calltide check`: configuration and surroundings, one line each: ok, warn or error, with what to do about it.
 //!
-//! Changes nothing but a temporary file. What can only be known by connecting is in [`pbx`].
+//! Changes nothing but a temporary file. What can only be known by connecting is in [`pbx`] and [`running`].
 
+mod files;
 mod pbx;
+mod running;
 
 use std::path::Path;
 use std::process::ExitCode;
@@ -57,15 +59,19 @@ impl Finding {
 
 /// Runs the command.
 pub(crate) fn run(places: &Places, asked: &Check) -> Result<ExitCode> {
+    if asked.running {
+        return running::ask(&Config::load(places, None)?.http.listen).map(|()| ExitCode::SUCCESS);
+    }
     let data = places.data();
     let mut findings = Vec::new();
     match Config::load(places, None) {
         Ok(config) => {
             findings.push(Finding::new(Level::Ok, "configuration", format!("{} PBXs", config.pbx.len())));
             findings.extend(directory(&data));
-            findings.push(log(&data));
-            findings.push(lake(places, &data));
+            findings.push(log(&data, &config));
+            findings.extend(lake(places, &config, &data));
             findings.push(clock());
+            findings.extend(files::look(&config));
             match (config.pbx.is_empty(), asked.offline) {
                 (true, _) => findings.push(
                     Finding::new(Level::Warn, "PBXs", "none configured")
@@ -115,7 +121,13 @@ fn directory(data: &DataDir) -> Vec<Finding> {
     vec![writable, space]
 }
 
-fn log(data: &DataDir) -> Finding {
+fn log(data: &DataDir, config: &Config) -> Finding {
+    if config.log.is_shared() {
+        return match reader::log(data, config, reader::Patience::None) {
+            Ok(_) => Finding::new(Level::Ok, "log", "Kafka answers, and its topics are as they must be"),
+            Err(failure) => Finding::new(Level::Error, "log", failure.to_string().trim_end()),
+        };
+    }
     match embedded::verify(&data.log()) {
         Ok(damage) if damage.is_empty() => Finding::new(Level::Ok, "log", "every record can be read"),
         Ok(damage) => {
@@ -129,8 +141,25 @@ fn log(data: &DataDir) -> Finding {
     }
 }
 
-fn lake(places: &Places, data: &DataDir) -> Finding {
-    if !data.has_lake() {
+fn lake(places: &Places, config: &Config, data: &DataDir) -> Vec<Finding> {
+    let place = config.lake.place(data);
+    let probed = match &place {
+        Ok(place) => place.probe(),
+        Err(failure) => return vec![Finding::new(Level::Error, "lake", failure.to_string().trim_end())],
+    };
+    let store = match probed {
+        None => None,
+        Some(Ok(url)) => {
+            Some(Finding::new(Level::Ok, "lake", format!("{url} can be written, and honours conditional puts")))
+        }
+        // Its tables would only say the same.
+        Some(Err(failure)) => return vec![Finding::new(Level::Error, "lake", failure.to_string().trim_end())],
+    };
+    store.into_iter().chain([tables(places, place.is_ok_and(|place| place.may_have_tables()))]).collect()
+}
+
+fn tables(places: &Places, may_be_there: bool) -> Finding {
+    if !may_be_there {
         return Finding::new(Level::Ok, "tables", "none yet");
     }
     let asked = reader::Reader::open(places).and_then(|reader| {

@@ -10,7 +10,7 @@ use std::time::Duration;
 use calltide_eventlog::embedded::{EmbeddedLog, EmbeddedOptions};
 use calltide_eventlog::{Cleanup, EventLog, TopicSpec};
 use calltide_ingest::ami::{AmiStatus, collect};
-use calltide_schemas::envelope::{Envelope, Source};
+use calltide_schemas::envelope::{Envelope, RESYNC_CHANNEL, Source};
 use calltide_schemas::topics::EVENTS;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
@@ -50,7 +50,9 @@ pub(super) fn ask_all(config: &Config) -> Result<Vec<Finding>> {
 async fn ask(pbx: &Pbx, config: &Config) -> Result<Vec<Finding>> {
     let what = format!("PBX {}", pbx.id);
     let collector = match pbx.collector(config.calls.redaction()) {
-        Ok(collector) => collector,
+        Ok(Some(collector)) => collector,
+        // Its files are looked at elsewhere.
+        Ok(None) => return Ok(Vec::new()),
         Err(failure) => return Ok(vec![Finding::new(Level::Error, what, failure.to_string().trim_end())]),
     };
     let dir =
@@ -92,7 +94,7 @@ fn unreachable(what: String, error: &str) -> Finding {
 /// What the events of a moment tell of the PBX's configuration.
 fn heard(what: &str, log: &dyn EventLog) -> Result<Vec<Finding>> {
     let batch = log.read(EVENTS, 0, 0, READ_BYTES)?;
-    let (mut events, mut with_time, mut classes, mut apart) = (0, 0, BTreeSet::new(), None);
+    let (mut events, mut with_time, mut classes, mut apart, mut channels) = (0, 0, BTreeSet::new(), None, None);
     for read in &batch.records {
         let Some(envelope) =
             read.record.payload.as_deref().and_then(|p| serde_json::from_slice::<Envelope<'_>>(p).ok())
@@ -105,6 +107,9 @@ fn heard(what: &str, log: &dyn EventLog) -> Result<Vec<Finding>> {
                 with_time += u64::from(envelope.header("Timestamp").is_some());
                 let held = envelope.header("Privilege").unwrap_or_default().split(',').map(str::to_owned);
                 classes.extend(held.filter(|class| CLASSES.contains(&class.as_str())));
+            }
+            Source::Resync => {
+                channels = Some(envelope.headers.iter().filter(|header| header.0.as_str() == RESYNC_CHANNEL).count());
             }
             Source::Heartbeat => apart = Some((envelope.at - envelope.seen) as f64 / 1e6),
             Source::Cel | Source::QueueLog | Source::ImportEnd | Source::Gap | Source::Unreadable => {}
@@ -136,5 +141,12 @@ fn heard(what: &str, log: &dyn EventLog) -> Result<Vec<Finding>> {
         }
         Some(apart) => Finding::new(Level::Ok, format!("{what} clock"), format!("{apart:+.1} s from ours")),
     };
-    Ok(vec![of_classes, of_times, of_clock])
+    let asking = format!("{what} channels");
+    let of_channels = match channels {
+        Some(count) => Finding::new(Level::Ok, asking, format!("{count} are up")),
+        None => Finding::new(Level::Warn, asking, "it does not say which are up after a cut").hint(
+            "manager.conf needs write = reporting; without it a call that ends during a cut stays open until a file tells",
+        ),
+    };
+    Ok(vec![of_classes, of_times, of_clock, of_channels])
 }

@@ -9,15 +9,30 @@ use calltide_schemas::tables::TABLES;
 use serde::Deserialize;
 
 use super::units::{Bytes, Span};
+use crate::data::DataDir;
+use crate::errors::Result;
+use crate::place::Place;
 
 /// See the module.
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub(crate) struct Lake {
+    /// Where the tables are, if not in the data directory, and what their store must be told.
+    url: Option<String>,
+    store: BTreeMap<String, Setting>,
     commit_every: Option<Span>,
     commit_bytes: Option<Bytes>,
     upkeep_every: Option<Span>,
     retain_days: Days,
+}
+
+/// A store's clients take texts; a person may leave out the quotes.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(untagged)]
+enum Setting {
+    Text(String),
+    Flag(bool),
+    Number(i64),
 }
 
 /// One number for all tables, or one for each that is named; the others are kept for ever.
@@ -35,7 +50,7 @@ enum Told {
 impl TryFrom<Told> for Days {
     type Error = String;
 
-    fn try_from(told: Told) -> Result<Self, String> {
+    fn try_from(told: Told) -> std::result::Result<Self, String> {
         let days: Retention = match told {
             Told::All(days) => TABLES.iter().map(|def| (def.name, days)).collect(),
             Told::Each(named) => {
@@ -43,7 +58,7 @@ impl TryFrom<Told> for Days {
                     let def = TABLES.iter().find(|def| def.name == name);
                     def.map(|def| (def.name, days)).ok_or_else(|| format!("`{name}` is no table"))
                 };
-                named.into_iter().map(known).collect::<Result<_, _>>()?
+                named.into_iter().map(known).collect::<std::result::Result<_, _>>()?
             }
         };
         match days.values().any(|days| *days == 0) {
@@ -53,7 +68,28 @@ impl TryFrom<Told> for Days {
     }
 }
 
+impl Setting {
+    fn text(&self) -> String {
+        match self {
+            Self::Text(text) => text.clone(),
+            Self::Flag(flag) => flag.to_string(),
+            Self::Number(number) => number.to_string(),
+        }
+    }
+}
+
 impl Lake {
+    /// Where the tables are.
+    pub(crate) fn place(&self, data: &DataDir) -> Result<Place> {
+        match &self.url {
+            Some(url) => {
+                let text = |(key, setting): (&String, &Setting)| (key.clone(), setting.text());
+                Place::in_store(url, &self.store.iter().map(text).collect())
+            }
+            None => Ok(Place::Folder(data.lake())),
+        }
+    }
+
     /// As the lake's writer takes it.
     pub(crate) fn options(&self) -> Options {
         let usual = Options::default();
@@ -77,7 +113,7 @@ mod tests {
 
     use super::*;
 
-    fn retention(text: &str) -> Result<Retention, String> {
+    fn retention(text: &str) -> std::result::Result<Retention, String> {
         toml::from_str::<Lake>(text).map(|lake| lake.retention()).map_err(|error| error.to_string())
     }
 

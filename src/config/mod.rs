@@ -5,7 +5,9 @@
 
 mod calls;
 mod complaint;
+mod kafka;
 mod lake;
+mod log;
 mod pbx;
 mod units;
 
@@ -18,6 +20,7 @@ use serde::Deserialize;
 
 pub(crate) use calls::Calls;
 pub(crate) use lake::Lake;
+pub(crate) use log::Log;
 pub(crate) use pbx::Pbx;
 use units::{Bytes, Span};
 
@@ -42,10 +45,28 @@ pub(crate) struct Config {
     pub(crate) calls: Calls,
     /// The HTTP door.
     pub(crate) http: Http,
+    /// Where the log is, and how long events and facts stay in it.
+    pub(crate) log: Log,
     /// When the tables are written, and what they keep.
     pub(crate) lake: Lake,
+    /// How a processor works.
+    pub(crate) processor: Processor,
     /// What queries may use.
     pub(crate) query: Query,
+}
+
+/// How a processor works.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(crate) struct Processor {
+    workers: Option<usize>,
+}
+
+impl Processor {
+    /// Threads that derive, each a member of the group: one for each CPU, if nothing else is said.
+    pub(crate) fn workers(&self) -> usize {
+        self.workers.unwrap_or_else(|| std::thread::available_parallelism().map_or(1, std::num::NonZero::get)).max(1)
+    }
 }
 
 /// The HTTP door.
@@ -131,10 +152,10 @@ impl Config {
         &self,
         data: &DataDir,
         log: Option<std::sync::Arc<dyn calltide_eventlog::EventLog>>,
-    ) -> calltide_query_api::EngineOptions {
-        let usual = calltide_query_api::EngineOptions::new(data.lake(), log);
+    ) -> Result<calltide_query_api::EngineOptions> {
+        let usual = calltide_query_api::EngineOptions::new(self.lake.place(data)?.readable()?, log);
         let Query { memory, memory_margin, spill, deadline, rows, at_once, waiting } = &self.query;
-        calltide_query_api::EngineOptions {
+        Ok(calltide_query_api::EngineOptions {
             memory_bytes: memory.map_or(usual.memory_bytes, Bytes::count),
             margin_bytes: memory_margin.map_or(usual.margin_bytes, Bytes::count),
             spill_bytes: spill.map_or(usual.spill_bytes, |bytes| bytes.count() as u64),
@@ -144,7 +165,7 @@ impl Config {
             waiting_max: waiting.unwrap_or(usual.waiting_max),
             spill_dir: data.spill(),
             ..usual
-        }
+        })
     }
 }
 
@@ -266,5 +287,19 @@ mod tests {
         assert!(told.contains("`host`"), "{told}");
         let told = complaint("[[pbx]]\nid = \"a\"\nhost = \"h\"\nusername = \"u\"\n", &[]);
         assert!(told.contains("secret"), "{told}");
+        let told = complaint("[[pbx]]\nid = \"a\"\nhost = \"h\"\nsecret = \"s\"\n", &[]);
+        assert!(told.contains("`username`"), "{told}");
+    }
+
+    #[test]
+    fn a_pbx_may_be_known_by_its_files_alone() {
+        let files = "[[pbx]]\nid = \"a\"\ncel = \"/c\"\nqueue_log = \"/q\"\n";
+        assert!(layered(files, &[], None).is_ok());
+        let told = complaint("[[pbx]]\nid = \"a\"\n", &[]);
+        assert!(told.contains("`host`, or files"), "{told}");
+        let told = complaint(&format!("{files}cel_columns = [\"eventtype\"]\n"), &[]);
+        assert!(told.contains("pbx a") && told.contains("eventtime"), "{told}");
+        let told = complaint(&format!("{SITE_A}tz = \"Europe/Nowhere\"\n"), &[]);
+        assert!(told.contains("unknown time zone"), "{told}");
     }
 }

@@ -1,16 +1,17 @@
 //! `calltide demo`: two recorded PBXs, played back through real AMI sockets, collected, derived, reported and served.
 //!
 //! Nothing is simulated behind the sockets: the collectors log in with MD5, the log, the fold and the lake are those of
-//! `up`. [`recorded`] plays and collects; here is what the person sees.
+//! `up`. [`recorded`] plays and collects, [`play`] only plays; here is what the person sees.
 
+mod play;
 mod recorded;
 
 use std::sync::Arc;
 use std::time::Instant;
 
+use calltide_query_api::http::MetricsText;
 use calltide_query_api::reports::outcomes::{Dimension, Direction, OutcomesQuery, outcomes};
 use calltide_query_api::{Engine, Principal, QueryOutput, format};
-use metrics_exporter_prometheus::PrometheusHandle;
 use serde::Deserialize;
 use tokio::runtime::Runtime;
 use tokio::sync::oneshot;
@@ -26,6 +27,9 @@ use crate::site::Site;
 
 /// Runs the command.
 pub(crate) fn run(places: &Places, asked: &Demo) -> Result<()> {
+    if let Some(address) = asked.play {
+        return play::run(address);
+    }
     let metrics = query_api::metrics()?;
     let config = Config::load(places, asked.listen.as_deref())?;
     // Removed when it is dropped. CALLTIDE_DATA is not asked: a demo must not get into real data.
@@ -58,7 +62,7 @@ pub(crate) fn run(places: &Places, asked: &Demo) -> Result<()> {
         drop(site.close());
         return Err(failure);
     }
-    let engine = Arc::new(Engine::new(config.engine(&data, Some(Arc::clone(&site.log))))?);
+    let engine = Arc::new(Engine::new(config.engine(&data, Some(Arc::clone(&site.log)))?)?);
     runtime.block_on(async {
         let text = reported(&engine).await?;
         output::data(text.as_bytes())?;
@@ -70,7 +74,7 @@ pub(crate) fn run(places: &Places, asked: &Demo) -> Result<()> {
         if asked.once {
             return Ok(());
         }
-        serve(&config, asked, &data, &engine, metrics).await
+        serve(&config, asked, &data, &engine, query_api::of_this_process(metrics)).await
     })?;
     drop(engine);
     site.close()
@@ -98,7 +102,7 @@ async fn serve(
     asked: &Demo,
     data: &DataDir,
     engine: &Arc<Engine>,
-    metrics: PrometheusHandle,
+    metrics: MetricsText,
 ) -> Result<()> {
     let listener = match query_api::listen(&config.http.listen).await {
         // Only who asked for that very address would miss it.

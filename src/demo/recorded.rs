@@ -21,14 +21,14 @@ use crate::errors::{Exit, Failure, Result};
 use crate::site::Site;
 
 /// AMI as two Asterisks said it, each with the calls of a test campaign.
-const RECORDINGS: [(&str, &[u8]); 2] = [
+pub(super) const RECORDINGS: [(&str, &[u8]); 2] = [
     ("site-a", include_bytes!("../../tests/captures/asterisk-22.10/ami.raw")),
     ("site-b", include_bytes!("../../tests/captures/asterisk-16.28/ami.raw")),
 ];
 
 /// Who logs in. Both ends are here.
-const USERNAME: &str = "calltide";
-const SECRET: &str = "demo";
+pub(super) const USERNAME: &str = "calltide";
+pub(super) const SECRET: &str = "demo";
 /// Often enough that the PBX's time, sped up, moves in small steps.
 const PING_EVERY: Duration = Duration::from_millis(50);
 /// How often it is looked how far it is.

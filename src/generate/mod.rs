@@ -7,16 +7,15 @@ mod calls;
 mod dice;
 mod rows;
 
-use calltide_processor::lake::Lake;
 use calltide_schemas::Micros;
 use indicatif::{ProgressBar, ProgressStyle};
 use jiff::civil::Date;
 use jiff::tz::TimeZone;
 
 use crate::args::{Generate, Places};
-use crate::clock;
 use crate::errors::{Exit, Failure, Result};
 use crate::output;
+use crate::place::Place;
 use calls::Centre;
 use rows::Rows;
 
@@ -26,12 +25,13 @@ const CALLS_AT_ONCE: u64 = 128 * 1024;
 /// Runs the command.
 pub(crate) fn run(places: &Places, asked: &Generate) -> Result<()> {
     let data = places.data();
-    if data.has_lake() || data.log().exists() {
+    let place = Place::Folder(data.lake());
+    if place.may_have_tables() || data.log().exists() {
         let failure = Failure::new(Exit::Usage, format!("{} has data already", data.path().display()));
         return Err(failure.hint("give a new directory with --data: invented calls are not mixed with real ones"));
     }
     let first_day = midnight(asked.from)?;
-    let lake = Lake::open(&data.lake(), clock::wall())?;
+    let lake = place.open()?;
     let mut generation = lake.new_generation(0)?;
     let centre = Centre::new(asked);
     let bar = bar(asked.calls);

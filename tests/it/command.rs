@@ -1,15 +1,19 @@
 //! The built program as people use it: what is on stdout and stderr, which exit code, what is in the data directory.
 //!
-//! `started` runs it; each other file is about one command or one promise.
+//! Each file is about one command or one promise.
 
 #![expect(clippy::unwrap_used, reason = "tests")]
 
+mod aborted;
 mod attacks;
 mod checks;
 mod failures;
+mod followed;
 mod generated;
 mod imports;
 mod lake;
 mod questions;
 mod running;
-mod started;
+mod sources;
+
+use crate::started;

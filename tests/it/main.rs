@@ -1,6 +1,13 @@
-//! Behaviour of the whole, in one binary so that it links once. `command` runs the built program, `kills` kills it,
-//! `tidy` holds the rules of the house.
+//! Behaviour of the whole, in one binary so that it links once. `started` runs the built program; `command` is about its
+//! commands, `cluster` about its roles on Kafka, `store` about tables in an object store, `live` about a real Asterisk, `compose`
+//! about the container files, `kills` kills it, `tidy` holds the rules of the house.
 
+mod cluster;
 mod command;
+mod compose;
 mod kills;
+mod line;
+mod live;
+mod started;
+mod store;
 mod tidy;

@@ -2,12 +2,13 @@
 //!
 //! Each check is a pure function from texts to findings and is itself tested on small made-up violations. Here they meet
 //! the repository. Exceptions are listed where they are checked; a list may only shrink: an entry without need is a finding.
-//! Read on in `source` (Rust files), `documents` (Markdown and golden files), `dependencies` (crates and licences).
+//! Read on in `source` (Rust files), `documents` (Markdown and golden files), `dependencies` (crates and licences), `metrics`.
 
 mod dependencies;
 mod documents;
-mod files;
+pub(crate) mod files;
 mod licences;
+mod metrics;
 mod source;
 
 use std::collections::BTreeMap;
@@ -48,6 +49,12 @@ fn what_the_architecture_names_exists() {
 }
 
 #[test]
+fn metrics_are_described_where_the_contract_is() {
+    let repository = Repository::read();
+    none(&metrics::check(&repository.ending(".rs")));
+}
+
+#[test]
 fn golden_files_stay_short_enough_to_be_read() {
     let repository = Repository::read();
     none(&repository.all().flat_map(|(path, text)| documents::golden(path, text)).collect());
@@ -63,16 +70,16 @@ fn no_file_knows_a_developers_machine() {
 
 #[test]
 fn crates_meet_only_in_the_contract_and_the_log() {
-    let metadata = dependencies::metadata();
-    none(&dependencies::members(&metadata));
+    none(&dependencies::members(&dependencies::metadata("")));
 }
 
 #[test]
 fn every_crate_is_licensed_and_published_as_we_allow() {
-    let metadata = dependencies::metadata();
     let repository = Repository::read();
     let allowed = licences::allowed(repository.text("deny.toml"));
-    none(&dependencies::outside(&metadata, &allowed));
+    // The S3 server of the tests is a workspace of its own.
+    let workspaces = ["", "tests/s3"];
+    none(&workspaces.iter().flat_map(|at| dependencies::outside(&dependencies::metadata(at), &allowed)).collect());
 }
 
 /// Texts by path, for checks of many files at once.

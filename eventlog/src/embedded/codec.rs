@@ -95,12 +95,12 @@ pub(super) fn put_record(out: &mut Vec<u8>, record: &Record) {
 /// A record whose parts still lie in the section: what is skipped costs no allocation.
 #[derive(Debug)]
 pub(super) struct RecordRef<'a> {
-    key: &'a [u8],
-    at: i64,
+    pub(super) key: &'a [u8],
+    pub(super) at: i64,
     id: &'a str,
     kind: &'a str,
     journal: Option<(&'a str, u64)>,
-    payload: Option<&'a [u8]>,
+    pub(super) payload: Option<&'a [u8]>,
 }
 
 impl<'a> RecordRef<'a> {

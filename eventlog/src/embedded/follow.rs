@@ -95,10 +95,12 @@ fn go_on(core: &Core, view: &mut View) -> io::Result<bool> {
     let Some(number) = next else { return Ok(false) };
     let file = File::open(segment::path(&core.dir, number))?;
     let head = segment::read_head(&file)?;
-    let start = head.as_ref().map_or(0, |(_, start)| *start);
-    if let Some((standing, _)) = head {
-        view.standing = standing;
+    let start = head.as_ref().map_or(0, |head| head.start);
+    let mut kept = None;
+    if let Some(head) = head {
+        view.standing = head.standing;
+        kept = head.cleaned.map(|cleaned| cleaned.kept);
     }
-    view.roll(number, Arc::new(file), start);
+    view.roll(number, Arc::new(file), start, kept);
     Ok(true)
 }

@@ -8,7 +8,7 @@ use std::{fs, path::Path, time::Duration};
 use serde::{Deserialize, Serialize};
 
 use super::{disk, failed};
-use crate::{Cleanup, LogError, Partition, Result, TopicSpec};
+use crate::{Cleanup, LogError, Partition, Result, TopicSpec, partition_of};
 
 const COPIES: [&str; 2] = ["layout", "layout.copy"];
 
@@ -18,7 +18,7 @@ const COPIES: [&str; 2] = ["layout", "layout.copy"];
 pub(super) enum Carries {
     /// Records of a topic, deleted some milliseconds after their time, or never.
     Records { delete_after_ms: Option<u64> },
-    /// Records of a topic of which the latest per key stays.
+    /// Records of a topic of which the latest per key stays, for [`Stream::compacted_ms`].
     Compacted,
     /// State changes of the group that reads this topic; offsets count its commits.
     ChangesOf { topic: String },
@@ -30,6 +30,9 @@ pub(super) struct Stream {
     pub(super) name: String,
     pub(super) partitions: u32,
     pub(super) carries: Carries,
+    /// For [`Carries::Compacted`]: how long even the latest of a key stays, in milliseconds; for ever if not given.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) compacted_ms: Option<u64>,
 }
 
 /// All streams, in the order in which they were created.
@@ -71,18 +74,21 @@ impl Layout {
 
     /// Adds what is new in `topics` and takes over changed cleanup. Partition counts are fixed at creation.
     pub(super) fn with_topics(mut self, topics: &[TopicSpec]) -> Result<Self> {
+        let ms = |after: Duration| u64::try_from(after.as_millis()).unwrap_or(u64::MAX);
         for topic in topics {
-            let carries = match topic.cleanup {
-                Cleanup::Compact => Carries::Compacted,
-                Cleanup::Delete { after } => {
-                    let ms = after.map(|after| u64::try_from(after.as_millis()).unwrap_or(u64::MAX));
-                    Carries::Records { delete_after_ms: ms }
-                }
+            let (carries, compacted_ms) = match topic.cleanup {
+                Cleanup::Compact { after } => (Carries::Compacted, after.map(ms)),
+                Cleanup::Delete { after } => (Carries::Records { delete_after_ms: after.map(ms) }, None),
             };
             let known = self.streams.iter_mut().find(|stream| stream.is_topic() && stream.name == topic.name);
             match known {
-                None => self.streams.push(Stream { name: topic.name.clone(), partitions: topic.partitions, carries }),
-                Some(stream) if stream.partitions == topic.partitions => stream.carries = carries,
+                None => {
+                    let (name, partitions) = (topic.name.clone(), topic.partitions);
+                    self.streams.push(Stream { name, partitions, carries, compacted_ms });
+                }
+                Some(stream) if stream.partitions == topic.partitions => {
+                    (stream.carries, stream.compacted_ms) = (carries, compacted_ms);
+                }
                 Some(stream) => {
                     let reason = format!("it has {}, {} were asked for", stream.partitions, topic.partitions);
                     let what = format!("change the partition count of {}", topic.name);
@@ -96,7 +102,7 @@ impl Layout {
     pub(super) fn topics(&self) -> Vec<TopicSpec> {
         let spec = |stream: &Stream| {
             let cleanup = match &stream.carries {
-                Carries::Compacted => Cleanup::Compact,
+                Carries::Compacted => Cleanup::Compact { after: stream.compacted_ms.map(Duration::from_millis) },
                 Carries::Records { delete_after_ms } => {
                     Cleanup::Delete { after: delete_after_ms.map(Duration::from_millis) }
                 }
@@ -107,12 +113,21 @@ impl Layout {
         self.streams.iter().filter_map(spec).collect()
     }
 
+    /// A topic with the slot of its partition 0.
+    fn topic(&self, topic: &str) -> Result<(u32, &Stream)> {
+        let found = self.slots().find(|(_, stream)| stream.is_topic() && stream.name == topic);
+        found.ok_or_else(|| LogError::UnknownTopic { topic: topic.to_owned() })
+    }
+
+    /// The slot of the partition that a key belongs to.
+    pub(super) fn slot_of_key(&self, topic: &str, key: &[u8]) -> Result<u32> {
+        let (first, stream) = self.topic(topic)?;
+        Ok(first + partition_of(key, stream.partitions))
+    }
+
     /// The slot of a topic's partition.
     pub(super) fn topic_slot(&self, topic: &str, partition: Partition) -> Result<u32> {
-        let (first, stream) = self
-            .slots()
-            .find(|(_, stream)| stream.is_topic() && stream.name == topic)
-            .ok_or_else(|| LogError::UnknownTopic { topic: topic.to_owned() })?;
+        let (first, stream) = self.topic(topic)?;
         if partition < stream.partitions {
             Ok(first + partition)
         } else {
@@ -147,6 +162,15 @@ impl Layout {
 }
 
 impl Stream {
+    /// How long the records stay, in milliseconds; `None`: for ever. Changes of a group have no age of their own.
+    pub(super) fn kept_ms(&self) -> Option<u64> {
+        match self.carries {
+            Carries::Records { delete_after_ms } => delete_after_ms,
+            Carries::Compacted => self.compacted_ms,
+            Carries::ChangesOf { .. } => None,
+        }
+    }
+
     pub(super) fn is_topic(&self) -> bool {
         match self.carries {
             Carries::Records { .. } | Carries::Compacted => true,

@@ -1,19 +1,23 @@
 //! The log in files on one machine: one writing process, any number of reading ones.
 //!
 //! A sequence of segment files holds everything. A frame is one append or one worker's commit and valid as a whole or not
-//! at all; what was acknowledged was synced. Nothing is deleted yet except by [`EmbeddedLog::retain`]. What is damaged on
-//! disk is reported with the offsets it hit. Must not know what records mean. Read on in `frame`, `writer`, `recover`.
+//! at all; what was acknowledged was synced. Nothing is removed but by [`EmbeddedLog::clean`]. What is damaged on disk is
+//! reported with the offsets it hit. Must not know what records mean. Read on in `frame`, `writer`, `recover`, `clean`.
 
+mod clean;
 mod codec;
 mod disk;
 mod follow;
 mod frame;
+mod keys;
 mod layout;
 mod lock;
+mod pin;
 mod read;
 mod recover;
-mod retain;
+mod rewrite;
 mod scan;
+mod section;
 mod segment;
 mod state;
 mod synced;
@@ -22,6 +26,7 @@ mod view;
 mod worker;
 mod writer;
 
+pub use clean::{Cleaned, Cleaning};
 pub use verify::{Damage, Lost, verify};
 
 use std::{
@@ -31,7 +36,7 @@ use std::{
     time::Duration,
 };
 
-use crate::{Batch, EventLog, LogError, Offset, Output, Partition, Record, Result, TopicSpec, Worker};
+use crate::{Batch, EventLog, LogError, Offset, Partition, Pin, Record, Result, TopicSpec, Worker};
 use follow::Follower;
 use layout::{Carries, Layout, Stream};
 use lock::Lock;
@@ -152,16 +157,20 @@ impl EmbeddedLog {
         Ok(Self { inner: Arc::new(inner) })
     }
 
-    /// Deletes the oldest segments that nobody needs any more; returns how many. A segment goes only if all of this holds:
-    /// its youngest record is older than `before` (microseconds since 1970), it holds no record of a compacted topic and
-    /// none of a topic that is kept for ever, none at or after `protect(topic, partition)`, every group has passed its
-    /// input, and the state changes in it are covered by snapshots.
+    /// Where it is.
+    pub fn dir(&self) -> &Path {
+        &self.inner.core.dir
+    }
+
+    /// Removes what nobody needs any more: records that are older than their topic keeps them, or the oldest where the log has
+    /// grown beyond its bytes; records of compacted topics whose key has a later one; changes that a snapshot covers. Offsets
+    /// stay as they are.
     ///
     /// # Errors
-    /// [`LogError::ReadOnly`] on a reader, [`LogError::Io`] if a file cannot be read or deleted.
-    pub fn retain(&self, before: i64, protect: impl Fn(&str, Partition) -> Offset) -> Result<usize> {
+    /// [`LogError::ReadOnly`] on a reader, [`LogError::Io`] if a file cannot be read, written or deleted.
+    pub fn clean(&self, asked: &Cleaning<'_>) -> Result<Cleaned> {
         self.inner.writer()?;
-        retain::retain(&self.inner.core, before, protect)
+        clean::clean(&self.inner.core, asked)
     }
 }
 
@@ -215,7 +224,7 @@ impl Inner {
         self.writer()?;
         let mut layout = view.layout.clone();
         let carries = Carries::ChangesOf { topic: topic.to_owned() };
-        layout.streams.push(Stream { name: group.to_owned(), partitions, carries });
+        layout.streams.push(Stream { name: group.to_owned(), partitions, carries, compacted_ms: None });
         layout.store(&self.core.dir)?;
         let slot = u32::try_from(view.layout.slot_count()).unwrap_or(u32::MAX);
         view.layout = layout;
@@ -223,13 +232,14 @@ impl Inner {
     }
 
     /// Adds a section per topic and partition, in the order in which they first occur.
-    fn add_outputs(&self, job: &mut Job, outputs: &[Output]) -> Result<()> {
+    fn add_outputs<'a>(&self, job: &mut Job, outputs: impl Iterator<Item = (&'a str, &'a Record)>) -> Result<()> {
         let mut parts: Vec<(u32, Vec<&Record>)> = Vec::new();
-        for output in outputs {
-            let slot = self.slot(&output.topic, output.partition)?;
+        let layout = &self.core.view.read().layout;
+        for (topic, record) in outputs {
+            let slot = layout.slot_of_key(topic, &record.key)?;
             match parts.iter_mut().find(|(known, _)| *known == slot) {
-                Some((_, records)) => records.push(&output.record),
-                None => parts.push((slot, vec![&output.record])),
+                Some((_, records)) => records.push(record),
+                None => parts.push((slot, vec![record])),
             }
         }
         for (slot, records) in parts {
@@ -276,8 +286,26 @@ impl EventLog for EmbeddedLog {
         self.inner.write(job)
     }
 
+    fn append_by_key(&self, topic: &str, records: Vec<Record>) -> Result<()> {
+        self.inner.writer()?;
+        let mut job = Job::default();
+        self.inner.add_outputs(&mut job, records.iter().map(|record| (topic, record)))?;
+        if job.sections.is_empty() { Ok(()) } else { self.inner.write(job).map(drop) }
+    }
+
     fn read(&self, topic: &str, partition: Partition, from: Offset, bytes_max: usize) -> Result<Batch> {
         self.inner.read(topic, partition, from, bytes_max)
+    }
+
+    fn offset_at(&self, topic: &str, partition: Partition, at: i64) -> Result<Offset> {
+        self.inner.offset_at(topic, partition, at)
+    }
+
+    fn pin(&self, topic: &str, partition: Partition, from: Offset) -> Result<Pin> {
+        self.inner.follow()?;
+        let slot = self.inner.slot(topic, partition)?;
+        let locked = pin::pin(&self.inner.core, slot, from).map_err(|e| failed("pin a segment", e))?;
+        Ok(Pin::holding(locked))
     }
 
     fn bounds(&self, topic: &str, partition: Partition) -> Result<(Offset, Offset)> {
@@ -325,7 +353,8 @@ mod tests {
     /// A log whose next write goes to a device instead of its segment.
     fn log_that_writes_to(device: &str) -> (tempfile::TempDir, EmbeddedLog) {
         let dir = tempfile::tempdir().unwrap();
-        let topic = TopicSpec { name: "calltide.calls".into(), partitions: 1, cleanup: Cleanup::Compact };
+        let topic =
+            TopicSpec { name: "calltide.calls".into(), partitions: 1, cleanup: Cleanup::Compact { after: None } };
         let log = EmbeddedLog::open(dir.path(), &[topic], EmbeddedOptions::default()).unwrap();
         assert_eq!(append(&log).unwrap(), 0);
         log.inner.core.view.write().active = Arc::new(File::options().read(true).write(true).open(device).unwrap());

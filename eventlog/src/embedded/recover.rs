@@ -15,7 +15,7 @@ use super::{
     disk, failed,
     layout::Layout,
     scan::{self, Found, Scan},
-    segment::{self, Index, Standing},
+    segment::{self, Head, Index, Standing},
     synced::Synced,
     view::{Segment, View},
 };
@@ -119,7 +119,7 @@ fn first_segment(dir: &Path, layout: Layout, number: u64) -> Result<View> {
     let standing = Standing::start();
     let (file, position) = create_segment(dir, number, &standing)
         .map_err(|e| disk::write_error(dir, "create the log's first segment", e))?;
-    let segments = vec![Segment::new(number, &standing)];
+    let segments = vec![Segment::new(number, &standing, None)];
     Ok(View { layout, segments, active: Arc::new(file), index: Index::default(), position, standing })
 }
 
@@ -127,7 +127,7 @@ fn first_segment(dir: &Path, layout: Layout, number: u64) -> Result<View> {
 pub(super) fn create_segment(dir: &Path, number: u64, standing: &Standing) -> io::Result<(File, u64)> {
     use std::os::unix::fs::FileExt;
     let path = segment::path(dir, number);
-    let head = segment::head(standing);
+    let head = segment::head(standing, None);
     let create = || {
         let file = OpenOptions::new().read(true).write(true).create(true).truncate(true).open(&path)?;
         file.write_all_at(&head, 0)?;
@@ -141,28 +141,32 @@ pub(super) fn create_segment(dir: &Path, number: u64, standing: &Standing) -> io
 /// A view that ends at the begin of the last segment.
 fn open_last(dir: &Path, layout: Layout, numbers: &[u64], write: bool) -> io::Result<View> {
     let mut segments = Vec::new();
-    let mut before: Option<(File, Standing, u64)> = None;
+    let mut before: Option<(File, Head)> = None;
     for &number in numbers {
         let file = OpenOptions::new().read(true).write(write).open(segment::path(dir, number))?;
-        let (standing, start) = match segment::read_head(&file)? {
+        let head = match segment::read_head(&file)? {
             Some(head) => head,
             None => {
                 tracing::error!(segment = number, "the head of a segment is damaged; worked out from its neighbours");
-                (begin_without_head(before.as_ref(), &file)?, 0)
+                Head { standing: begin_without_head(before.as_ref(), &file)?, start: 0, cleaned: None }
             }
         };
-        segments.push(Segment::new(number, &standing));
-        before = Some((file, standing, start));
+        segments.push(Segment::new(number, &head.standing, head.cleaned.as_ref()));
+        before = Some((file, head));
     }
-    let (file, standing, position) = before.ok_or(io::ErrorKind::NotFound)?;
+    let (file, head) = before.ok_or(io::ErrorKind::NotFound)?;
+    let Head { standing, start: position, .. } = head;
     Ok(View { layout, segments, active: Arc::new(file), index: Index::default(), position, standing })
 }
 
 /// Where things stood when a segment began whose head is damaged: where the one before it ended, else at its own frames.
-fn begin_without_head(before: Option<&(File, Standing, u64)>, file: &File) -> io::Result<Standing> {
-    let mut standing = before.map_or_else(Standing::start, |(_, standing, _)| standing.clone());
-    if let Some((file, _, start)) = before {
-        for found in Scan::new(file, *start, file.metadata()?.len(), standing.sequence) {
+fn begin_without_head(before: Option<&(File, Head)>, file: &File) -> io::Result<Standing> {
+    if let Some((_, Head { cleaned: Some(cleaned), .. })) = before {
+        return Ok(cleaned.end.clone());
+    }
+    let mut standing = before.map_or_else(Standing::start, |(_, head)| head.standing.clone());
+    if let Some((file, head)) = before {
+        for found in Scan::new(file, head.start, file.metadata()?.len(), standing.sequence) {
             if let Found::Frame { header, meta, .. } = found? {
                 standing.apply(header.sequence, &meta);
             }

@@ -6,7 +6,7 @@ use std::{fs::File, io};
 
 use super::{
     disk,
-    frame::{HEADER_LEN, Header, MAGIC, Meta},
+    frame::{HEADER_LEN, Header, MAGIC, MAGIC_CLEANED, Meta},
 };
 
 /// Read at a step: a header with its meta and, where frames are small, many of them.
@@ -74,7 +74,7 @@ impl<'a> Scan<'a> {
                 break;
             }
             for (at, window) in bytes.windows(MAGIC.len()).enumerate() {
-                if window == MAGIC && self.header(from + at as u64)?.is_some() {
+                if (window == MAGIC || window == MAGIC_CLEANED) && self.header(from + at as u64)?.is_some() {
                     return Ok(from + at as u64);
                 }
             }
@@ -90,7 +90,7 @@ impl<'a> Scan<'a> {
             return Ok(Found::Bad { from: position, to: self.position });
         };
         self.position = (position + header.frame_len()).min(self.limit);
-        self.sequence = header.sequence + 1;
+        self.sequence = if header.cleaned { header.sequence } else { header.sequence + 1 };
         Ok(match self.meta(position, &header)? {
             Some(meta) => Found::Frame { position, header, meta },
             None => Found::Bad { from: position, to: self.position },

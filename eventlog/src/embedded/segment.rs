@@ -2,6 +2,7 @@
 //!
 //! Since a segment's successor says where each slot stood at its end, an offset that no readable frame holds is known to be
 //! lost, and which ones. Sealed segments have their index in a file beside; it is only a shortcut and rebuilt when bad.
+//! A segment that was cleaned (`rewrite`) has the same name, a higher generation, and says what it held before.
 //! Must not know what slots mean. Read on in `scan` and `view`.
 
 use std::{
@@ -9,6 +10,7 @@ use std::{
     fs::{self, File},
     io,
     path::{Path, PathBuf},
+    sync::Arc,
 };
 
 use rustc_hash::FxHashMap;
@@ -16,11 +18,12 @@ use rustc_hash::FxHashMap;
 use super::{
     codec::{Cursor, put_blob, put_varint},
     disk,
-    frame::{Header, Meta},
+    frame::{Form, Header, Meta},
 };
+use crate::Offset;
 
 const HEAD_MAGIC: [u8; 8] = *b"CTSEG\xff\xfe1";
-const INDEX_MAGIC: [u8; 8] = *b"CTIDX\xff\xfe1";
+const INDEX_MAGIC: [u8; 8] = *b"CTIDX\xff\xfe2";
 
 pub(super) fn path(dir: &Path, number: u64) -> PathBuf {
     dir.join(format!("{number:012}.seg"))
@@ -151,22 +154,67 @@ pub(super) fn unsealed(magic: [u8; 8], bytes: &[u8]) -> Option<&[u8]> {
     (crc == crc32c::crc32c(body)).then_some(body)
 }
 
+/// What is in front of a segment's frames.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Head {
+    /// Where everything stood when the segment began.
+    pub(super) standing: Standing,
+    /// The position of its first frame.
+    pub(super) start: u64,
+    pub(super) cleaned: Option<Cleaned>,
+}
+
+/// What the head of a cleaned segment says besides.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Cleaned {
+    /// How many times it was cleaned.
+    pub(super) generation: u64,
+    /// Where everything stood when the segment ended: what was removed tells no more.
+    pub(super) end: Standing,
+    /// Per slot the first offset that is still there, or where the slot stood at the end.
+    pub(super) kept: Arc<Vec<Offset>>,
+}
+
+impl Head {
+    pub(super) fn generation(&self) -> u64 {
+        self.cleaned.as_ref().map_or(0, |cleaned| cleaned.generation)
+    }
+}
+
 /// The bytes of a head; frames follow it.
-pub(super) fn head(standing: &Standing) -> Vec<u8> {
+pub(super) fn head(standing: &Standing, cleaned: Option<&Cleaned>) -> Vec<u8> {
     let mut body = Vec::new();
     standing.encode(&mut body);
+    if let Some(Cleaned { generation, end, kept }) = cleaned {
+        put_varint(&mut body, *generation);
+        end.encode(&mut body);
+        put_varint(&mut body, kept.len() as u64);
+        // Of a fixed width, so that they can be put in when the rest is written.
+        kept.iter().for_each(|first| body.extend_from_slice(&first.to_le_bytes()));
+    }
     sealed(HEAD_MAGIC, &body)
 }
 
-/// Reads a head: the standing at the segment's begin and the position of its first frame. `None` if it is damaged.
-pub(super) fn read_head(file: &File) -> io::Result<Option<(Standing, u64)>> {
+fn decode_head(body: &[u8], start: u64) -> Option<Head> {
+    let mut cursor = Cursor(body);
+    let standing = Standing::decode(&mut cursor)?;
+    if cursor.0.is_empty() {
+        return Some(Head { standing, start, cleaned: None });
+    }
+    let generation = cursor.varint()?;
+    let end = Standing::decode(&mut cursor)?;
+    let kept = (0..cursor.varint()?).map(|_| cursor.u64()).collect::<Option<_>>()?;
+    Some(Head { standing, start, cleaned: Some(Cleaned { generation, end, kept: Arc::new(kept) }) })
+}
+
+/// Reads a head. `None` if it is damaged.
+pub(super) fn read_head(file: &File) -> io::Result<Option<Head>> {
     let fixed = disk::read_up_to(file, 0, 16)?;
     let Some(length) = fixed.get(8..12).and_then(|b| Cursor(b).u32()) else { return Ok(None) };
     // A length that was hit by damage must not make us read the whole segment, let alone allocate 4 GB.
     let length = u64::from(length).min(file.metadata()?.len());
     let bytes = disk::read_up_to(file, 0, 16 + usize::try_from(length).unwrap_or(0))?;
-    let standing = unsealed(HEAD_MAGIC, &bytes).and_then(|body| Standing::decode(&mut Cursor(body)));
-    Ok(standing.map(|standing| (standing, 16 + length)))
+    Ok(unsealed(HEAD_MAGIC, &bytes).and_then(|body| decode_head(body, 16 + length)))
 }
 
 /// Where one frame's part for one slot is.
@@ -179,9 +227,15 @@ pub(super) struct Entry {
     pub(super) raw_len: u32,
     pub(super) stored_len: u32,
     pub(super) crc: u32,
+    pub(super) form: Form,
 }
 
 impl Entry {
+    /// Whether all of its offsets were removed by cleaning.
+    pub(super) fn is_removed(&self) -> bool {
+        self.form == Form::Sparse && self.raw_len == 0
+    }
+
     pub(super) fn end(&self) -> u64 {
         self.first + u64::from(self.count)
     }
@@ -193,11 +247,13 @@ pub(super) struct Index {
     slots: FxHashMap<u32, Vec<Entry>>,
     /// The youngest record's time in microseconds.
     pub(super) newest_at: i64,
+    /// Which generation of its segment this is the index of.
+    pub(super) generation: u64,
 }
 
 impl Default for Index {
     fn default() -> Self {
-        Self { slots: FxHashMap::default(), newest_at: i64::MIN }
+        Self { slots: FxHashMap::default(), newest_at: i64::MIN, generation: 0 }
     }
 }
 
@@ -212,6 +268,7 @@ impl Index {
                 raw_len: section.raw_len,
                 stored_len: section.stored_len,
                 crc: section.crc,
+                form: section.form,
             });
             position += u64::from(section.stored_len);
         }
@@ -224,9 +281,15 @@ impl Index {
         &entries[entries.partition_point(|entry| entry.end() <= from)..]
     }
 
+    /// Bytes that a slot's sections take in the file.
+    pub(super) fn stored_bytes(&self, slot: u32) -> u64 {
+        self.from(slot, 0).iter().map(|entry| u64::from(entry.stored_len)).sum()
+    }
+
     pub(super) fn encode(&self) -> Vec<u8> {
         let mut body = Vec::new();
         body.extend_from_slice(&self.newest_at.to_le_bytes());
+        put_varint(&mut body, self.generation);
         put_varint(&mut body, self.slots.len() as u64);
         for (slot, entries) in &self.slots {
             put_varint(&mut body, u64::from(*slot));
@@ -237,6 +300,7 @@ impl Index {
                     put_varint(&mut body, u64::from(part));
                 }
                 body.extend_from_slice(&entry.crc.to_le_bytes());
+                body.push(u8::from(entry.form == Form::Sparse));
             }
         }
         sealed(INDEX_MAGIC, &body)
@@ -244,7 +308,7 @@ impl Index {
 
     pub(super) fn decode(bytes: &[u8]) -> Option<Self> {
         let mut cursor = Cursor(unsealed(INDEX_MAGIC, bytes)?);
-        let mut index = Self { newest_at: cursor.i64()?, ..Self::default() };
+        let mut index = Self { newest_at: cursor.i64()?, generation: cursor.varint()?, ..Self::default() };
         for _ in 0..cursor.varint()? {
             let slot = cursor.varint()?.try_into().ok()?;
             let entries = (0..cursor.varint()?).map(|_| Self::decode_entry(&mut cursor)).collect::<Option<_>>()?;
@@ -261,6 +325,7 @@ impl Index {
             raw_len: cursor.varint()?.try_into().ok()?,
             stored_len: cursor.varint()?.try_into().ok()?,
             crc: cursor.u32()?,
+            form: if cursor.byte()? == 1 { Form::Sparse } else { Form::Dense },
         })
     }
 }

@@ -137,7 +137,7 @@ fn changes(core: &Core, slot: u32, from: u64, end: u64) -> Result<(Changes, u64)
                 bytes += raw.len() as u64;
                 at = entry.end();
             }
-            Some(Piece::Whole { .. } | Piece::Lost { .. }) | None => return Err(missing(at)),
+            Some(Piece::Whole { .. } | Piece::Lost { .. } | Piece::Removed { .. }) | None => return Err(missing(at)),
         }
     }
     Ok((latest, bytes))

@@ -59,6 +59,7 @@ pub fn verify(dir: &Path) -> Result<Vec<Damage>> {
                 Piece::Whole { entry, .. } => {
                     (number, after) = (segment_of(core, slot, entry.first), entry.position.into())
                 }
+                Piece::Removed { .. } => {}
                 Piece::Lost { from, to } => {
                     let within = segment_of(core, slot, from);
                     let start = if within == number { after } else { 0 };
@@ -130,7 +131,7 @@ fn bad_places(core: &Core) -> Result<Vec<(u64, u64, u64)>> {
         let view = core.view.read();
         let limit = if view.active_number() == number { view.position.min(length) } else { length };
         drop(view);
-        let start = segment::read_head(&file).map_err(reading)?.map_or(0, |(_, start)| start);
+        let start = segment::read_head(&file).map_err(reading)?.map_or(0, |head| head.start);
         for found in Scan::new(&file, start, limit, 0) {
             match found.map_err(reading)? {
                 Found::Bad { from, to } => bad.push((number, from, to)),

@@ -8,7 +8,7 @@ use std::{
     fs::{self, File},
     io,
     path::PathBuf,
-    sync::Arc,
+    sync::{Arc, atomic::AtomicU64},
     time::{Duration, Instant},
 };
 
@@ -18,7 +18,7 @@ use super::{
     codec, disk, failed,
     layout::Layout,
     scan::{Found, Scan},
-    segment::{self, Entry, Index, Standing},
+    segment::{self, Cleaned, Entry, Index, Standing},
 };
 use crate::{Offset, Result};
 
@@ -33,15 +33,26 @@ pub(super) struct Segment {
     pub(super) number: u64,
     /// Where each slot stood at its begin.
     pub(super) base: Arc<Vec<Offset>>,
+    /// In a cleaned one per slot the first offset that is still there, or where the slot stood at its end.
+    pub(super) kept: Option<Arc<Vec<Offset>>>,
 }
 
 impl Segment {
-    pub(super) fn new(number: u64, standing: &Standing) -> Self {
-        Self { number, base: Arc::new((0..standing.slots()).map(|slot| standing.next(slot)).collect()) }
+    pub(super) fn new(number: u64, standing: &Standing, cleaned: Option<&Cleaned>) -> Self {
+        let base = Arc::new((0..standing.slots()).map(|slot| standing.next(slot)).collect());
+        Self { number, base, kept: cleaned.map(|cleaned| Arc::clone(&cleaned.kept)) }
     }
 
     pub(super) fn base(&self, slot: u32) -> Offset {
         self.base.get(slot as usize).copied().unwrap_or(0)
+    }
+
+    /// The first offset of a slot that is still there; at or beyond its successor's base if none is.
+    pub(super) fn first_kept(&self, slot: u32) -> Offset {
+        match &self.kept {
+            Some(kept) => kept.get(slot as usize).copied().unwrap_or_else(|| self.base(slot)),
+            None => self.base(slot),
+        }
     }
 }
 
@@ -63,13 +74,17 @@ impl View {
         self.segments.last().map_or(0, |segment| segment.number)
     }
 
+    /// The first offset of a slot that is still there, or its end.
     pub(super) fn first_kept(&self, slot: u32) -> Offset {
-        self.segments.first().map_or(0, |segment| segment.base(slot))
+        let end = |at: usize| self.segments.get(at + 1).map_or(self.standing.next(slot), |next| next.base(slot));
+        let firsts = self.segments.iter().enumerate().map(|(at, segment)| (segment.first_kept(slot), end(at)));
+        let mut kept = firsts.filter(|(first, end)| first < end).map(|(first, _)| first);
+        kept.next().unwrap_or_else(|| self.standing.next(slot))
     }
 
-    /// Goes on in a new, empty segment.
-    pub(super) fn roll(&mut self, number: u64, file: Arc<File>, position: u64) {
-        self.segments.push(Segment::new(number, &self.standing));
+    /// Goes on in the next segment.
+    pub(super) fn roll(&mut self, number: u64, file: Arc<File>, position: u64, kept: Option<Arc<Vec<Offset>>>) {
+        self.segments.push(Segment { kept, ..Segment::new(number, &self.standing, None) });
         self.active = file;
         self.index = Index::default();
         self.position = position;
@@ -103,6 +118,8 @@ pub(super) struct Core {
     pub(super) dir: PathBuf,
     pub(super) view: RwLock<View>,
     sealed: Mutex<VecDeque<Arc<Sealed>>>,
+    /// Up to which segment keys were compacted last, while this process has the log open.
+    pub(super) compacted_to: AtomicU64,
     moment: Mutex<u64>,
     moved: Condvar,
 }
@@ -114,12 +131,15 @@ pub(super) enum Piece {
     Whole { entry: Entry, raw: Vec<u8> },
     /// Offsets `[from, to)` that no readable frame holds.
     Lost { from: Offset, to: Offset },
+    /// Offsets up to this one that cleaning removed.
+    Removed { to: Offset },
 }
 
 impl Core {
     pub(super) fn new(dir: PathBuf, view: View) -> Self {
         let moment = Mutex::new(view.standing.sequence);
-        Self { dir, view: RwLock::new(view), sealed: Mutex::default(), moment, moved: Condvar::new() }
+        let (view, moved) = (RwLock::new(view), Condvar::new());
+        Self { dir, view, sealed: Mutex::default(), compacted_to: AtomicU64::new(0), moment, moved }
     }
 
     /// Walks through a slot from `from` to the present end.
@@ -171,10 +191,22 @@ impl Core {
         Ok(sealed)
     }
 
+    /// Takes in that a sealed segment was replaced by its next generation.
+    pub(super) fn replaced(&self, number: u64, kept: Arc<Vec<Offset>>) {
+        self.sealed.lock().retain(|sealed| sealed.number != number);
+        let mut view = self.view.write();
+        if let Some(segment) = view.segments.iter_mut().find(|segment| segment.number == number) {
+            segment.kept = Some(kept);
+        }
+    }
+
     fn load_sealed(&self, number: u64) -> io::Result<Sealed> {
         let file = Arc::new(File::open(segment::path(&self.dir, number))?);
         let beside = fs::read(self.dir.join(segment::index_name(number)));
-        let index = match beside.ok().and_then(|bytes| Index::decode(&bytes)) {
+        // Segment and index are replaced one after the other: only the generation says that they belong together.
+        let generation = segment::read_head(&file)?.map(|head| head.generation());
+        let own = |index: &Index| Some(index.generation) == generation;
+        let index = match beside.ok().and_then(|bytes| Index::decode(&bytes)).filter(own) {
             Some(index) => index,
             None => scan_index(&file)?,
         };
@@ -184,8 +216,10 @@ impl Core {
 
 /// Builds a segment's index by reading through it.
 pub(super) fn scan_index(file: &File) -> io::Result<Index> {
-    let start = segment::read_head(file)?.map_or(0, |(_, start)| start);
+    let head = segment::read_head(file)?;
+    let (start, generation) = head.map_or((0, 0), |head| (head.start, head.generation()));
     let mut index = Index::default();
+    index.generation = generation;
     for found in Scan::new(file, start, file.metadata()?.len(), 0) {
         if let Found::Frame { position, header, meta } = found? {
             index.add(position, &header, &meta);
@@ -219,6 +253,7 @@ impl Pieces<'_> {
         match self.waiting.pop_front() {
             None => Ok(None),
             Some(Place::Nothing { from, to }) => Ok(Some(Piece::Lost { from, to })),
+            Some(Place::Section(_, entry)) if entry.is_removed() => Ok(Some(Piece::Removed { to: entry.end() })),
             Some(Place::Section(file, entry)) => {
                 let raw = read_section(&file, &entry).map_err(|e| failed("read a segment", e))?;
                 let lost = Piece::Lost { from: entry.first, to: entry.end() };
@@ -274,7 +309,7 @@ impl Pieces<'_> {
 }
 
 /// A section's unpacked bytes. `None` if it is not what was written.
-fn read_section(file: &File, entry: &Entry) -> io::Result<Option<Vec<u8>>> {
+pub(super) fn read_section(file: &File, entry: &Entry) -> io::Result<Option<Vec<u8>>> {
     let stored = disk::read_up_to(file, u64::from(entry.position), entry.stored_len as usize)?;
     if stored.len() != entry.stored_len as usize || crc32c::crc32c(&stored) != entry.crc {
         return Ok(None);

@@ -153,7 +153,8 @@ impl Worker for EmbeddedWorker {
         commit.changes.iter().for_each(|change| codec::put_change(&mut raw, change));
         let changed_bytes = raw.len() as u64;
         job.sections.push((slot, 1, codec::pack(raw)));
-        self.log.add_outputs(&mut job, &commit.outputs)?;
+        let outputs = commit.outputs.iter().map(|output| (output.topic.as_str(), &output.record));
+        self.log.add_outputs(&mut job, outputs)?;
         job.commit = Some(CommitJob {
             group_slot: self.group_slot,
             group: self.group.clone(),

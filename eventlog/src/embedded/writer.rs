@@ -21,7 +21,7 @@ use rustc_hash::FxHashMap;
 use super::{
     codec::Packed,
     disk,
-    frame::{self, Header, Meta, Section},
+    frame::{self, Form, Header, Meta, Section},
     recover, segment,
     segment::Standing,
     synced::SyncedFile,
@@ -282,7 +282,7 @@ impl WriterThread {
             tracing::warn!(%error, segment = sealed, "the index beside a segment could not be written");
         }
         let mut view = self.core.view.write();
-        view.roll(self.number_next, Arc::new(file), position);
+        view.roll(self.number_next, Arc::new(file), position, None);
         self.number_next += 1;
         self.roll = false;
         Ok(())
@@ -310,5 +310,6 @@ fn section(group: &mut Group, standing: &Standing, slot: u32, count: u32, body: 
         raw_len: u32::try_from(body.raw_len).unwrap_or(u32::MAX),
         stored_len: u32::try_from(body.stored.len()).unwrap_or(u32::MAX),
         crc: body.crc,
+        form: Form::Dense,
     }
 }

@@ -4,7 +4,7 @@
 
 use std::time::Duration;
 
-use calltide_eventlog::{Change, Commit, EventLog, LogError, Output, Polled, Record, Worker};
+use calltide_eventlog::{Change, Commit, EventLog, LogError, Output, Polled, Record, Worker, partition_of};
 
 use crate::{ALL, CALLS, EVENTS, assigned, call, event, ids, open};
 
@@ -16,12 +16,15 @@ const CHECKS: &[Check] = &[
     offsets_follow_the_order_of_appending,
     a_read_keeps_to_its_limit_but_always_gives_one_record,
     records_come_back_as_they_were,
+    keys_decide_the_partition,
     a_commit_publishes_outputs_state_and_progress_at_once,
     state_is_restored_after_reopening,
     an_uncommitted_batch_is_given_to_the_next_worker,
     a_newer_worker_fences_the_older_one,
     journals_tell_where_an_import_goes_on,
     unknown_topics_are_refused,
+    reading_begins_at_a_time,
+    what_is_pinned_can_be_read,
     waiting_ends_with_an_append,
     concurrent_appends_lose_nothing,
 ];
@@ -82,12 +85,26 @@ fn records_come_back_as_they_were(open: Open<'_>) {
     assert_eq!(read.records.into_iter().map(|r| r.record).collect::<Vec<_>>(), records);
 }
 
+fn keys_decide_the_partition(open: Open<'_>) {
+    let log = open();
+    log.append_by_key(EVENTS, (0..20).map(call).collect()).unwrap();
+    let found = [0, 1].map(|partition| log.read(EVENTS, partition, 0, ALL).unwrap().records);
+    for (partition, reads) in (0..).zip(&found) {
+        assert!(reads.iter().all(|read| partition_of(&read.record.key, 2) == partition));
+        assert!(reads.is_sorted_by_key(|read| read.record.at), "in order");
+    }
+    assert_eq!(found.map(|reads| reads.len()).iter().sum::<usize>(), 20);
+    assert_eq!(log.journals("").unwrap(), []);
+    log.append_by_key(EVENTS, Vec::new()).unwrap();
+    assert!(matches!(log.append_by_key("calltide.cals", vec![call(1)]), Err(LogError::UnknownTopic { .. })));
+}
+
 fn change(key: &str, value: Option<&str>) -> Change {
     Change { key: key.into(), value: value.map(Into::into) }
 }
 
 fn publish(n: u64) -> Output {
-    Output { topic: CALLS.into(), partition: 0, record: call(n) }
+    Output { topic: CALLS.into(), record: call(n) }
 }
 
 /// Polls until there are records.
@@ -107,12 +124,14 @@ fn a_commit_publishes_outputs_state_and_progress_at_once(open: Open<'_>) {
     let (partition, batch) = batch(&mut *worker);
     assert_eq!((partition, batch.records.len()), (1, 2));
     assert_eq!(ids(&*log, CALLS, 0), []);
-    let outputs = vec![publish(1), Output { topic: EVENTS.into(), partition: 0, record: event(9) }, publish(2)];
+    let outputs = vec![publish(1), Output { topic: EVENTS.into(), record: event(9) }, publish(2)];
     let changes = vec![change("call/1", Some("up")), change("call/2", Some("ringing"))];
     worker.commit(partition, Commit { outputs, changes, next: batch.next }).unwrap();
     let calls: Vec<_> = ids(&*log, CALLS, 0).into_iter().map(|(_, id)| id).collect();
     assert_eq!(calls, ["event-1", "event-2"]);
-    assert_eq!(ids(&*log, EVENTS, 0).len(), 1);
+    let partition = partition_of(&event(9).key, 2);
+    let events = ids(&*log, EVENTS, partition).into_iter().filter(|(_, id)| id == "event-9");
+    assert_eq!(events.count(), 1, "in the partition of its key");
 }
 
 fn state_is_restored_after_reopening(open: Open<'_>) {
@@ -192,9 +211,34 @@ fn unknown_topics_are_refused(open: Open<'_>) {
     assert!(unknown(log.worker("calls", "calltide.cals").map(drop)));
     let mut worker = log.worker("calls", EVENTS).unwrap();
     assigned(&mut *worker, 2);
-    let outputs = vec![publish(1), Output { topic: "calltide.cals".into(), partition: 0, record: call(1) }];
+    let outputs = vec![publish(1), Output { topic: "calltide.cals".into(), record: call(1) }];
     assert!(unknown(worker.commit(0, Commit { outputs, ..Commit::default() })));
     assert_eq!(ids(&*log, CALLS, 0), []);
+}
+
+fn reading_begins_at_a_time(open: Open<'_>) {
+    let log = open();
+    let minutes = |n: i64| event(0).at + n * 60_000_000;
+    let at = |n: i64| Record { at: minutes(n), ..event(0) };
+    let offset = |n| log.append(EVENTS, 0, vec![at(n)]).unwrap();
+    // The third one came late.
+    let offsets = [offset(1), offset(5), offset(2), offset(9)];
+    log.append(EVENTS, 1, vec![at(1)]).unwrap();
+    let found = |n: i64| log.offset_at(EVENTS, 0, minutes(n)).unwrap();
+    assert_eq!([found(0), found(1), found(2), found(6)], [offsets[0], offsets[0], offsets[1], offsets[3]]);
+    assert_eq!(found(10), log.bounds(EVENTS, 0).unwrap().1, "nothing is so young");
+    assert_eq!(log.offset_at(CALLS, 0, 0).unwrap(), log.bounds(CALLS, 0).unwrap().1, "nothing is there");
+}
+
+fn what_is_pinned_can_be_read(open: Open<'_>) {
+    let log = open();
+    let first = log.append(EVENTS, 0, vec![event(0)]).unwrap();
+    let pin = log.pin(EVENTS, 0, first).unwrap();
+    let beyond = log.pin(CALLS, 0, 1_000_000).unwrap();
+    log.append(EVENTS, 0, vec![event(1)]).unwrap();
+    assert_eq!(log.read(EVENTS, 0, first, ALL).unwrap().records.len(), 2);
+    drop((pin, beyond));
+    assert!(matches!(log.pin("calltide.cals", 0, 0), Err(LogError::UnknownTopic { .. })));
 }
 
 fn waiting_ends_with_an_append(open: Open<'_>) {

@@ -23,7 +23,7 @@ pub(crate) fn write(dir: &Path) {
         log.append(EVENTS, 0, vec![event(2 * n), event(2 * n + 1)]).unwrap();
         log.append(EVENTS, 1, vec![event(n)]).unwrap();
         let change = Change { key: format!("call/{}", n % 7).into(), value: Some(n.to_string().into()) };
-        let output = Output { topic: CALLS.into(), partition: 0, record: call(n) };
+        let output = Output { topic: CALLS.into(), record: call(n) };
         worker.commit(0, Commit { outputs: vec![output], changes: vec![change], next: 2 * n + 2 }).unwrap();
     }
 }

@@ -97,7 +97,7 @@ fn topics_may_be_added_but_keep_their_partitions() {
         log.append(CALLS, 0, vec![call(1)]).unwrap();
         log.worker("calls", EVENTS).unwrap();
     }
-    let legs = TopicSpec { name: "calltide.legs".into(), partitions: 3, cleanup: Cleanup::Compact };
+    let legs = TopicSpec { name: "calltide.legs".into(), partitions: 3, cleanup: Cleanup::Compact { after: None } };
     let log = EmbeddedLog::open(dir.path(), std::slice::from_ref(&legs), EmbeddedOptions::default()).unwrap();
     assert_eq!(log.topics().len(), 3);
     log.append("calltide.legs", 2, vec![call(2)]).unwrap();
@@ -138,30 +138,6 @@ fn a_large_state_is_restored_from_its_snapshot() {
     assert_eq!(restored(&log), live, "without the snapshot it is worked out from all changes");
     let expected = Lost::Snapshot { group: "calls".into(), partition: 0 };
     assert_eq!(verify(dir.path()).unwrap(), [Damage { file: snapshot, position: 0, lost: expected }]);
-}
-
-#[test]
-fn old_segments_go_only_when_nobody_needs_them() {
-    let dir = tempfile::tempdir().unwrap();
-    let log = open_small(dir.path());
-    (0..100).for_each(|n| append(&log, 0, n));
-    let late = i64::MAX;
-    assert_eq!(log.retain(event(0).at, |_, _| u64::MAX).unwrap(), 0, "too young");
-    assert_eq!(log.retain(late, |_, _| 0).unwrap(), 0, "protected");
-    let mut worker = log.worker("calls", EVENTS).unwrap();
-    assigned(&mut *worker, 2);
-    assert_eq!(log.retain(late, |_, _| u64::MAX).unwrap(), 0, "the group has not read them");
-    worker.commit(0, Commit { next: 100, ..Commit::default() }).unwrap();
-    let reader = EmbeddedLog::open_reader(dir.path()).unwrap();
-    assert!(log.retain(late, |_, _| 50).unwrap() > 0);
-    let (first, next) = log.bounds(EVENTS, 0).unwrap();
-    assert!(first > 0 && first <= 50 && next == 100);
-    assert_eq!(ids(&log, EVENTS, 0)[0].0, first);
-    assert_eq!(ids(&reader, EVENTS, 0)[0].0, first, "a reader goes on at what is left");
-    drop((worker, log));
-    let log = open(dir.path());
-    assert_eq!(log.bounds(EVENTS, 0).unwrap(), (first, 100));
-    assert_eq!(log.journals("").unwrap(), [("pbx-1/ami".to_owned(), 99)], "journals outlive the records");
 }
 
 #[test]

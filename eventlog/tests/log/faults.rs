@@ -11,7 +11,7 @@ mod kills;
 mod limits;
 
 /// How many times a fault is done: a tenth of `full`, or all.
-fn runs(full: u64) -> u64 {
+pub(crate) fn runs(full: u64) -> u64 {
     if std::env::var("FAULTS").is_ok_and(|how| how == "full") { full } else { full / 10 }
 }
 

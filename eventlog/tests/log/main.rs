@@ -4,10 +4,12 @@
 
 #![expect(clippy::unwrap_used, reason = "tests")]
 
+mod cleaning;
 mod conformance;
 mod damage;
 mod embedded;
 mod faults;
+mod kafka;
 mod reopen;
 
 use std::path::Path;
@@ -31,7 +33,7 @@ fn topics() -> Vec<TopicSpec> {
     let after = Some(std::time::Duration::from_hours(24));
     vec![
         TopicSpec { name: EVENTS.into(), partitions: 2, cleanup: Cleanup::Delete { after } },
-        TopicSpec { name: CALLS.into(), partitions: 1, cleanup: Cleanup::Compact },
+        TopicSpec { name: CALLS.into(), partitions: 1, cleanup: Cleanup::Compact { after: None } },
     ]
 }
 

@@ -45,7 +45,7 @@ fn run(steps: &[(Step, bool)]) -> String {
         match step.clone() {
             Step::Append { partition, records } => drop(log.append(EVENTS, partition, records).unwrap()),
             Step::Commit { outputs, changes } => {
-                let output = |record| Output { topic: CALLS.into(), partition: 0, record };
+                let output = |record| Output { topic: CALLS.into(), record };
                 let outputs = outputs.into_iter().map(output).collect();
                 let changes = changes.into_iter().map(|(key, value)| Change { key: vec![key], value }).collect();
                 log.worker("calls", EVENTS).unwrap().commit(1, Commit { outputs, changes, next: n }).unwrap();

@@ -26,7 +26,7 @@ pub struct AmiConfig {
     pub auth: Auth,
     /// Whether and how the connection is encrypted.
     pub tls: Tls,
-    /// How often to ask the PBX for its time. It also makes Asterisk deliver events that it forgot (asterisk#2145).
+    /// How often to ask an idle PBX for its time; a lively one is asked five times as often. It also makes Asterisk deliver events that it forgot (asterisk#2145).
     pub ping_every: Duration,
     /// After how long without a byte the connection is given up; must be several times `ping_every`.
     pub read_deadline: Duration,

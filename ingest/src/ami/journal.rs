@@ -8,11 +8,13 @@ use std::time::Duration;
 
 use calltide_eventlog::{EventLog, LogError, Record};
 use calltide_schemas::Micros;
-use calltide_schemas::envelope::Source;
+use calltide_schemas::envelope::{GAP_CONNECTED, Source};
+use calltide_schemas::journals::CONNECTION;
 use calltide_schemas::topics::EVENTS;
 use tokio::sync::watch;
 
 use super::buffer::{Chunk, Pieces};
+use super::resync::Resync;
 use super::{AmiConfig, AmiStatus};
 use crate::decode::Garbage;
 use crate::decode::ami::{Frame, FrameKind, Framer, Item};
@@ -39,6 +41,8 @@ pub(super) struct Journal {
     pbx_clock: PbxClock,
     /// The time given to the last event that had none.
     untimed_last: Micros,
+    /// The list of the channels that are up, until it is whole.
+    resync: Option<Resync>,
     stop: watch::Receiver<bool>,
     status: watch::Sender<AmiStatus>,
     meters: Meters,
@@ -56,6 +60,7 @@ struct Meters {
     events: metrics::Counter,
     unreadable: metrics::Counter,
     gaps: metrics::Counter,
+    resyncs: metrics::Counter,
     ahead_seconds: metrics::Gauge,
 }
 
@@ -70,7 +75,7 @@ impl Journal {
         status: watch::Sender<AmiStatus>,
     ) -> Result<Self, LogError> {
         // Two connections may be made in the same microsecond only if the clock was set back.
-        let name = |at: Micros| format!("ami/{}/{}", config.pbx, at.0);
+        let name = |at: Micros| format!("{CONNECTION}{}/{}", config.pbx, at.0);
         let mut at = now;
         while !log.journals(&name(at))?.is_empty() {
             at = at + 1;
@@ -89,16 +94,18 @@ impl Journal {
             offset: 0,
             pbx_clock,
             untimed_last: Micros(i64::MIN),
+            resync: Some(Resync::new(pbx_clock.reads(now))),
             stop,
             status,
             meters: Meters {
                 events: metrics::counter!("calltide_ami_events_total", "pbx" => pbx()),
                 unreadable: metrics::counter!("calltide_ami_unreadable_total", "pbx" => pbx()),
                 gaps: metrics::counter!("calltide_ami_gaps_total", "pbx" => pbx()),
+                resyncs: metrics::counter!("calltide_ami_resyncs_total", "pbx" => pbx()),
                 ahead_seconds: metrics::gauge!("calltide_ami_clock_ahead_seconds", "pbx" => pbx()),
             },
         };
-        journal.gap("connected", now);
+        journal.gap(GAP_CONNECTED, now);
         Ok(journal)
     }
 
@@ -159,10 +166,29 @@ impl Journal {
         self.batch_bytes += frame.bytes.len();
         self.batch.push(self.encoder.ami(frame, stamp));
         self.meters.events.increment(1);
+        if let Some(resync) = self.resync.take_if(|resync| resync.event(frame)) {
+            self.resynchronised(resync, seen);
+        }
+    }
+
+    fn resynchronised(&mut self, resync: Resync, seen: Micros) {
+        let stamp = self.stamp(self.pbx_clock.reads(seen), seen);
+        let mut envelope = self.encoder.envelope(Source::Resync, stamp);
+        resync.fill(&mut envelope);
+        self.batch.push(self.encoder.record(&envelope));
+        self.meters.resyncs.increment(1);
     }
 
     /// Answers are not kept, but that to a Ping is a heartbeat.
     fn response(&mut self, frame: &Frame<'_>, seen: Micros) {
+        if let Some(message) = Resync::refusal(frame) {
+            let journal = self.encoder.journal();
+            tracing::warn!(
+                journal,
+                message,
+                "the pbx does not say which channels are up; in manager.conf the user needs write = reporting"
+            );
+        }
         if frame.header("Ping").is_none() {
             return;
         }
@@ -206,7 +232,7 @@ impl Journal {
         let mut before = None;
         loop {
             // The log takes the records even if it refuses them, and they must not be lost then.
-            match self.log.append(EVENTS, 0, batch.clone()) {
+            match self.log.append_by_key(EVENTS, batch.clone()) {
                 Err(LogError::DiskFull { dir }) if !self.must_stop() => {
                     if before.is_none() {
                         tracing::error!(dir, journal = self.encoder.journal(), "disk full: waiting for space");

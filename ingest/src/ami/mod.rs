@@ -3,12 +3,12 @@
 //! A task reads the socket (`session`) into a bounded `buffer`; a thread frames what is there and appends envelopes to the
 //! log (`journal`). A lost connection is made again, and both ends of the gap are in the log. Time comes from the caller.
 
-mod backoff;
 mod buffer;
 mod config;
 mod connect;
 mod journal;
 mod login;
+mod resync;
 mod session;
 
 use std::sync::Arc;
@@ -18,7 +18,7 @@ use calltide_eventlog::{EventLog, LogError};
 use calltide_schemas::Micros;
 use tokio::sync::watch;
 
-use backoff::Backoff;
+use crate::backoff::Backoff;
 pub use config::{AmiConfig, Auth, Secret, Tls};
 pub(crate) use login::challenge_key;
 use session::End;
@@ -145,6 +145,9 @@ pub async fn collect(
 ) -> Result<(), CollectError> {
     let mut backoff = Backoff::new(config.retry_min, config.retry_max, config.jitter_seed);
     let connected = metrics::gauge!("calltide_ami_connected", "pbx" => config.pbx.clone());
+    // A gauge that was never set is not shown, and nobody would be told of a PBX that was never reached.
+    connected.set(0.0);
+    let connections = metrics::counter!("calltide_ami_connections_total", "pbx" => config.pbx.clone());
     while !*shutdown.borrow() {
         status.send_replace(AmiStatus::Connecting);
         let opened = tokio::select! {
@@ -158,6 +161,7 @@ pub async fn collect(
                 status.send_replace(AmiStatus::Connected { version: greeting.version.clone(), since });
                 tracing::info!(pbx = config.pbx, version = greeting.version, "connected");
                 connected.set(1.0);
+                connections.increment(1);
                 let end = session::run(&config, wire, greeting, &log, &clock, &mut shutdown, &status).await;
                 connected.set(0.0);
                 match end? {

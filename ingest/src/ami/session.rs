@@ -1,4 +1,5 @@
-//! One connection from its login to its end: reads without pause, asks for the time, and notices when nothing comes.
+//! One connection from its login to its end: asks which channels are up, reads without pause, asks for the time, and notices
+//! when nothing comes.
 //!
 //! It only moves bytes: into a bounded [`super::buffer`], which the journal's thread empties. Nothing else may keep it from
 //! reading, neither the log nor a ping that the PBX does not take, since Asterisk cuts a line that takes nothing.
@@ -16,10 +17,16 @@ use super::buffer::{Buffer, buffer};
 use super::connect::Wire;
 use super::journal::Journal;
 use super::login::{Greeting, PING};
-use super::{AmiConfig, AmiStatus, Clock, CollectError};
+use super::{AmiConfig, AmiStatus, Clock, CollectError, resync};
 
 /// Bytes taken from the socket at once.
 const READ_BYTES: usize = 64 << 10;
+
+/// While the PBX says something it is asked so many times as often: a call that ended is told at the next heartbeat.
+const LIVELY: u32 = 5;
+
+/// The answer to a ping has fewer bytes; whatever is more was said by itself.
+const PONG_BYTES_MAX: usize = 128;
 
 /// How the connection ended.
 #[derive(Debug)]
@@ -87,17 +94,19 @@ async fn read(
 ) -> End {
     let received = metrics::counter!("calltide_ami_bytes_total", "pbx" => config.pbx.clone());
     let (mut reader, mut writer) = tokio::io::split(wire);
-    let mut ping = interval_at(Instant::now() + config.ping_every, config.ping_every);
+    let mut ping = interval_at(Instant::now() + config.ping_every, config.ping_every / LIVELY);
     ping.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    // What the PBX has not taken of the last ping, and when that was asked.
-    let (mut unsent, mut asked_at): (&[u8], _) = (&[], Instant::now());
+    // What the PBX has not taken of the last question, and when that was asked.
+    let (mut unsent, mut asked_at): (&[u8], _) = (resync::ASK, Instant::now());
     let mut deaf = false;
+    let mut said = 0;
     let mut piece = first;
     let mut bytes = BytesMut::with_capacity(READ_BYTES);
     let mut deadline = Instant::now() + config.read_deadline;
     loop {
         if !piece.is_empty() {
             received.increment(piece.len() as u64);
+            said += piece.len();
             if buffer.put(clock(), std::mem::take(&mut piece), shutdown).await.is_err() {
                 return End::Stopped;
             }
@@ -120,7 +129,9 @@ async fn read(
                 Err(_) => (unsent, deaf) = (&[], true),
             },
             _ = ping.tick(), if !deaf => if unsent.is_empty() {
-                (unsent, asked_at) = (PING, Instant::now());
+                if said > PONG_BYTES_MAX || asked_at.elapsed() >= config.ping_every {
+                    (unsent, asked_at, said) = (PING, Instant::now(), 0);
+                }
             } else if asked_at.elapsed() >= config.read_deadline {
                 return End::Lost(Loss::Silent(config.read_deadline));
             },

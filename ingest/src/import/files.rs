@@ -1,19 +1,20 @@
 //! Which files there are, whose they are, and what of them the log already has.
 //!
 //! A file's journal is `file/<pbx>/<source>/<length>-<xxh3-128 of its content>`. A file that grew since it was imported is
-//! recognised by the hash of its beginning; what was whole in the shorter one is not imported again.
+//! recognised by the hash of its beginning; what was whole in the shorter one is not imported again, nor what was followed
+//! (see [`crate::logfile`]).
 
 use std::fs::File;
-use std::io::{Read, Seek};
 use std::path::{Path, PathBuf};
 
 use calltide_eventlog::EventLog;
 use calltide_schemas::Micros;
 use calltide_schemas::envelope::Source;
-use xxhash_rust::xxh3::Xxh3;
+use calltide_schemas::journals::IMPORTED;
 
-use super::stream::{READ_BYTES, Reader, Times};
+use super::stream::{Reader, Times};
 use super::{ImportError, ImportPlan};
+use crate::logfile::{Have, Stuck, first_line, followed, imported};
 
 /// A file that is going to be imported.
 #[derive(Debug)]
@@ -29,13 +30,6 @@ pub(super) struct Opened {
     pub(super) first_at: Micros,
     /// What the log has: items up to that offset that end within that many bytes.
     pub(super) have: Vec<Have>,
-}
-
-/// Items that are in the log already.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Have {
-    pub(super) offset: u64,
-    pub(super) bytes: u64,
 }
 
 /// A file with what a first look at it tells.
@@ -111,59 +105,26 @@ const fn expected(source: Source) -> &'static str {
         Source::Ami => "an ami recording",
         Source::Cel => "a cel_custom file with these columns",
         Source::QueueLog => "a queue_log",
-        Source::Heartbeat | Source::ImportEnd | Source::Gap | Source::Unreadable => "a file",
+        Source::Heartbeat | Source::ImportEnd | Source::Gap | Source::Unreadable | Source::Resync => "a file",
     }
 }
 
 /// Hashes a file and asks the log what it has of it.
 fn identify(log: &dyn EventLog, pbx: &str, looked: Looked) -> Result<Opened, ImportError> {
     let Looked { path, source, mut file, bytes, first, system_name: _ } = looked;
-    let prefix = format!("file/{pbx}/{}/", source.name());
-    let mut earlier: Vec<(u64, String, u64)> = Vec::new();
-    for (journal, offset) in log.journals(&prefix)? {
-        let name = journal.strip_prefix(&prefix).and_then(|name| name.split_once('-'));
-        if let Some((Ok(length), hash)) = name.map(|(length, hash)| (length.parse::<u64>(), hash))
-            && length <= bytes
-        {
-            earlier.push((length, hash.to_owned(), offset));
-        }
+    let io = |source| ImportError::Io { path: path.clone(), source };
+    let (mut have, whole) = match imported(log, pbx, source, &mut file, bytes) {
+        Ok(found) => found.ok_or_else(|| ImportError::Changed { path: path.clone() })?,
+        Err(Stuck::Io(error)) => return Err(io(error)),
+        Err(Stuck::Log(error)) => return Err(error.into()),
+    };
+    // A file that is followed, or was: whole lines only.
+    if let Some((_, first_line)) = first_line(&file).map_err(io)?
+        && let (_, Some(offset)) = followed(log, pbx, source, first_line)?
+    {
+        have.push(Have { offset, bytes: u64::MAX });
     }
-    earlier.sort();
-    let lengths: Vec<u64> = earlier.iter().map(|(length, ..)| *length).chain([bytes]).collect();
-    let hashes = hash_prefixes(&mut file, &lengths)
-        .map_err(|source| ImportError::Io { path: path.clone(), source })?
-        .ok_or_else(|| ImportError::Changed { path: path.clone() })?;
-    let whole = hashes.last().copied().unwrap_or_default();
-    let have = earlier.iter().zip(&hashes).filter(|((_, hash, _), now)| *hash == format!("{now:032x}"));
-    let have = have.map(|((length, _, offset), _)| Have { offset: *offset, bytes: *length }).collect();
-    let journal = format!("{prefix}{bytes}-{whole:032x}");
+    let journal = format!("{IMPORTED}{pbx}/{}/{bytes}-{whole:032x}", source.name());
     let (times, first_at) = first.unwrap_or_default();
     Ok(Opened { path, source, file, bytes, journal, times, first_at, have })
-}
-
-/// The hashes of the file's beginnings of these lengths, which ascend. `None` if the file is shorter.
-fn hash_prefixes(file: &mut File, lengths: &[u64]) -> std::io::Result<Option<Vec<u128>>> {
-    file.rewind()?;
-    let mut hasher = Xxh3::new();
-    let mut buffer = vec![0; READ_BYTES];
-    let mut hashes = Vec::with_capacity(lengths.len());
-    let mut done = 0_u64;
-    for &length in lengths {
-        let mut rest = file.by_ref().take(length - done);
-        loop {
-            match rest.read(&mut buffer)? {
-                0 => break,
-                read => {
-                    hasher.update(&buffer[..read]);
-                    done += read as u64;
-                }
-            }
-        }
-        if done < length {
-            return Ok(None);
-        }
-        hashes.push(hasher.digest128());
-    }
-    file.rewind()?;
-    Ok(Some(hashes))
 }

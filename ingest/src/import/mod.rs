@@ -11,14 +11,16 @@ use std::path::PathBuf;
 use calltide_eventlog::{EventLog, LogError, Record};
 use calltide_schemas::Micros;
 use calltide_schemas::envelope::{Header, Source, Text};
+use calltide_schemas::journals::{IMPORT_END, IMPORT_TIME};
 use calltide_schemas::topics::EVENTS;
 use jiff::tz::TimeZone;
 
 use crate::decode::cel::CelColumns;
 use crate::decode::redact::Redaction;
 use crate::encode::{Encoder, Stamp};
+use crate::logfile::Pending;
 use files::Opened;
-use stream::{Pending, Stream};
+use stream::Stream;
 
 /// Records appended at once: enough to share an fsync widely, little enough that progress is seen.
 const BATCH_RECORDS: usize = 4096;
@@ -240,9 +242,9 @@ impl<'a> Run<'a> {
     ) -> Result<Self, ImportError> {
         let journals: Vec<String> = files.iter().map(|file| file.journal.clone()).collect();
         let set = format!("{:032x}", xxhash_rust::xxh3::xxh3_128(journals.join("\n").as_bytes()));
-        let end = Encoder::new(pbx, &format!("import/{pbx}/{set}"), Redaction::default());
+        let end = Encoder::new(pbx, &format!("{IMPORT_END}{pbx}/{set}"), Redaction::default());
         let ended = !log.journals(end.journal())?.is_empty();
-        let heartbeat_prefix = format!("heartbeat/{pbx}/{set}/");
+        let heartbeat_prefix = format!("{IMPORT_TIME}{pbx}/{set}/");
         let begun = log.journals(&heartbeat_prefix)?.into_iter().find_map(|(journal, done)| {
             let first_second = journal.strip_prefix(&heartbeat_prefix)?.parse().ok()?;
             Some(Heartbeats::new(pbx, &journal, first_second, done))
@@ -291,7 +293,7 @@ impl<'a> Run<'a> {
         self.batch_bytes = 0;
         if !self.batch.is_empty() {
             let batch = std::mem::replace(&mut self.batch, Vec::with_capacity(BATCH_RECORDS + 1));
-            self.log.append(EVENTS, 0, batch)?;
+            self.log.append_by_key(EVENTS, batch)?;
         }
         Ok(())
     }

@@ -3,6 +3,7 @@
 //! Login, Ping and Logoff are real, events come at the recorded pace or faster, with the recorded times, and on request the
 //! server misbehaves. It knows frames and their times only. `recording` is what is played, `session` one client.
 
+mod channels;
 mod recording;
 mod session;
 
@@ -91,6 +92,22 @@ pub struct PlaybackOptions {
     pub faults: Vec<Fault>,
     /// A client that takes no byte for so long is dropped, as by Asterisk's `writetimeout`.
     pub write_timeout: Option<Duration>,
+    /// Whether it says which channels are up.
+    pub channels: Channels,
+    /// Only so many events are sent until this says more. Not with [`Speed::PerSecond`].
+    pub hold: Option<watch::Receiver<usize>>,
+}
+
+/// What a played PBX answers to `CoreShowChannels`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Channels {
+    /// That it can't: all that the client gets is what was recorded.
+    #[default]
+    Unsaid,
+    /// That the user may not ask.
+    Refused,
+    /// Those that are up at that moment of the recording.
+    Listed,
 }
 
 impl PlaybackOptions {
@@ -105,6 +122,8 @@ impl PlaybackOptions {
             tls: None,
             faults: Vec::new(),
             write_timeout: None,
+            channels: Channels::default(),
+            hold: None,
         }
     }
 }
@@ -143,15 +162,22 @@ impl Playback {
         Self::serve(Play::new(recording, options, told), played).await
     }
 
+    /// One recording after the other at the pace of `options.speed`, each beginning when its first event's time has come.
+    ///
+    /// # Errors
+    /// If the address can't be listened on, or there is no recording.
+    pub async fn start_series(mut more: More, options: PlaybackOptions) -> io::Result<Self> {
+        let first = more().ok_or_else(|| io::Error::new(io::ErrorKind::InvalidInput, "nothing to play"))?;
+        let (told, played) = watch::channel(Played { events_total: usize::MAX, ..Played::default() });
+        Self::serve(Play::new(Arc::new(first), options, told).with_more(more), played).await
+    }
+
     /// Load: one recording after the other, so many events a second ([`Speed::PerSecond`]), whenever they happened.
     ///
     /// # Errors
     /// If the address can't be listened on, or there is no recording.
-    pub async fn start_load(mut more: More, per_second: f64, options: PlaybackOptions) -> io::Result<Self> {
-        let options = PlaybackOptions { speed: Speed::PerSecond(per_second), ..options };
-        let first = more().ok_or_else(|| io::Error::new(io::ErrorKind::InvalidInput, "nothing to play"))?;
-        let (told, played) = watch::channel(Played { events_total: usize::MAX, ..Played::default() });
-        Self::serve(Play::new(Arc::new(first), options, told).with_more(more), played).await
+    pub async fn start_load(more: More, per_second: f64, options: PlaybackOptions) -> io::Result<Self> {
+        Self::start_series(more, PlaybackOptions { speed: Speed::PerSecond(per_second), ..options }).await
     }
 
     async fn serve(play: Play, played: watch::Receiver<Played>) -> io::Result<Self> {

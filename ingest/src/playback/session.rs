@@ -15,7 +15,7 @@ use tokio::sync::watch;
 use tokio::time::{Duration, Instant, sleep_until, timeout};
 use tokio_rustls::TlsAcceptor;
 
-use super::{AtEnd, Fault, More, PlaybackOptions, Played, Recording, Speed};
+use super::{AtEnd, Channels, Fault, More, PlaybackOptions, Played, Recording, Speed, channels};
 use crate::ami::challenge_key;
 
 /// Both directions of a connection.
@@ -46,6 +46,9 @@ pub(super) struct Play {
     next: usize,
     /// Events of recordings before this one.
     events_before: usize,
+    /// Times of the very first piece, and of the last one that was sent.
+    first: Micros,
+    latest: Micros,
     /// Bytes of the recording that were sent or left out.
     bytes: u64,
     faults: std::vec::IntoIter<Fault>,
@@ -97,7 +100,10 @@ impl Play {
     pub(super) fn new(recording: Arc<Recording>, options: PlaybackOptions, told: watch::Sender<Played>) -> Self {
         let mut faults = options.faults.clone().into_iter();
         let fault = faults.next();
+        let (first, _) = recording.span();
         Self {
+            first,
+            latest: first,
             recording,
             more: None,
             options,
@@ -175,9 +181,12 @@ impl Play {
     }
 
     async fn play(&mut self, actions: &mut Actions, writer: &mut Writer) -> io::Result<()> {
+        let mut hold = self.options.hold.clone();
         loop {
-            let due = self.due();
+            let held = hold.as_mut().is_some_and(|hold| *hold.borrow_and_update() <= self.sent());
+            let due = self.due().filter(|_| !held);
             tokio::select! {
+                () = more(&mut hold), if held => {}
                 action = actions.next() => {
                     let Some(action) = action? else { return Ok(()) };
                     if !self.act(&action, writer).await? {
@@ -213,10 +222,22 @@ impl Play {
         } else if name.eq_ignore_ascii_case("Logoff") {
             answer(writer, action, "Goodbye", "").await?;
             return Ok(false);
+        } else if name.eq_ignore_ascii_case("CoreShowChannels") && self.options.channels != Channels::Unsaid {
+            self.show_channels(action, writer).await?;
         } else {
             answer(writer, action, "Error", "Message: a playback can't do that\r\n").await?;
         }
         Ok(true)
+    }
+
+    async fn show_channels(&self, action: &Action, writer: &mut Writer) -> io::Result<()> {
+        if self.options.channels == Channels::Refused {
+            return answer(writer, action, "Error", "Message: Permission denied\r\n").await;
+        }
+        answer(writer, action, "Success", "EventList: start\r\nMessage: Channels will follow\r\n").await?;
+        let said = self.recording.pieces()[..self.next].iter().map(|piece| self.recording.bytes(piece.range.clone()));
+        writer.write_all(channels::listed(said, action.get("ActionID")).as_bytes()).await?;
+        writer.flush().await
     }
 
     /// When the next piece is to be sent.
@@ -226,32 +247,33 @@ impl Play {
         Some(match self.options.speed {
             Speed::Unlimited => began,
             Speed::PerSecond(events) => began + Duration::from_secs_f64(self.sent() as f64 / events),
-            Speed::Times(times) => began + span(piece.at - self.recording.span().0).div_f64(times),
+            Speed::Times(times) => began + span(piece.at - self.first).div_f64(times),
         })
     }
 
     /// The time that the played PBX shows.
     fn now(&self) -> Micros {
-        let pieces = self.recording.pieces();
-        let (first, last) = self.recording.span();
+        let (_, last) = self.recording.span();
         let passed = |since: Option<Instant>, times: f64| {
             let passed = since.map_or(Duration::ZERO, |since| since.elapsed());
             i64::try_from(passed.mul_f64(times).as_micros()).unwrap_or(i64::MAX)
         };
-        let sent = self.next.checked_sub(1).map_or(first, |before| pieces[before].at);
-        match (pieces.get(self.next), self.options.speed) {
+        match (self.recording.pieces().get(self.next), self.options.speed) {
             (None, Speed::Times(times)) => last + passed(self.ended, times),
             (None, Speed::Unlimited | Speed::PerSecond(_)) => last + passed(self.ended, UNLIMITED_AFTERWARDS),
-            (Some(_), Speed::Unlimited | Speed::PerSecond(_)) => sent,
-            (Some(next), Speed::Times(times)) => (first + passed(self.began, times)).clamp(sent, next.at),
+            (Some(_), Speed::Unlimited | Speed::PerSecond(_)) => self.latest,
+            (Some(next), Speed::Times(times)) => {
+                (self.first + passed(self.began, times)).clamp(self.latest.min(next.at), next.at)
+            }
         }
     }
 
     /// Sends the next piece, in odd portions. A fault that ends the connection is returned.
     async fn send(&mut self, writer: &mut Writer) -> io::Result<Option<Fault>> {
-        let range = self.recording.pieces()[self.next].range.clone();
-        let recording = self.recording.clone();
-        let mut rest = recording.bytes(range);
+        let recording = Arc::clone(&self.recording);
+        let piece = &recording.pieces()[self.next];
+        let mut rest = recording.bytes(piece.range.clone());
+        self.latest = piece.at;
         self.next += 1;
         let mut ending = None;
         while !rest.is_empty() && ending.is_none() {
@@ -274,11 +296,28 @@ impl Play {
             }
         }
         writer.flush().await?;
-        if self.next == self.recording.pieces().len() {
-            self.ended = Some(Instant::now());
-        }
-        self.told.send_modify(|played| played.events = self.next);
+        self.turn_over();
         Ok(ending)
+    }
+
+    /// After a piece: at the end of a recording the next one begins, if there is one. Tells how far it is.
+    fn turn_over(&mut self) {
+        if self.next == self.recording.pieces().len() {
+            match self.more.as_mut().and_then(|more| more()) {
+                Some(recording) => {
+                    self.events_before += self.next;
+                    (self.recording, self.next) = (Arc::new(recording), 0);
+                }
+                None => self.ended = Some(Instant::now()),
+            }
+        }
+        let (sent, ended) = (self.sent(), self.ended.is_some());
+        self.told.send_modify(|played| {
+            played.events = sent;
+            if ended {
+                played.events_total = sent;
+            }
+        });
     }
 
     /// Writes everything. A client that takes nothing for too long is dropped, and what it has not taken is lost to it.
@@ -318,6 +357,17 @@ impl Play {
     fn portion(&mut self) -> u64 {
         self.odd = self.odd.wrapping_mul(1_664_525).wrapping_add(1_013_904_223) & 0xffff_ffff;
         1 + (self.odd >> 8) % WRITE_BYTES_MAX
+    }
+}
+
+/// Returns when more may be sent than before.
+async fn more(hold: &mut Option<watch::Receiver<usize>>) {
+    let nobody_says_more = match hold {
+        Some(hold) => hold.changed().await.is_err(),
+        None => true,
+    };
+    if nobody_says_more {
+        std::future::pending().await
     }
 }
 

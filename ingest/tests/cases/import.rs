@@ -234,7 +234,9 @@ fn a_damaged_time_does_not_carry_the_heartbeats_away() {
         Source::Heartbeat => heartbeats.push(envelope.at.0 / 1_000_000),
         Source::Ami => events.push(envelope.at.0 / 1_000_000),
         Source::ImportEnd => assert_eq!(envelope.at.0, 1_798_345_926_100_000),
-        Source::Cel | Source::QueueLog | Source::Gap | Source::Unreadable => unreachable!("{envelope:?}"),
+        Source::Cel | Source::QueueLog | Source::Gap | Source::Unreadable | Source::Resync => {
+            unreachable!("{envelope:?}")
+        }
     });
     assert_eq!(events, [1_795_345_923, 9_795_345_924, 1_795_345_925, 1_798_345_925, 1_798_345_926], "as they said");
     assert_eq!(

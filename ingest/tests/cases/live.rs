@@ -8,9 +8,9 @@ use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
 use calltide_ingest::ami::{AmiConfig, AmiStatus, Auth, CollectError, Secret, Tls, collect};
-use calltide_ingest::playback::{AtEnd, Fault, Playback, PlaybackOptions, Recording, Speed};
+use calltide_ingest::playback::{AtEnd, Channels, Fault, Playback, PlaybackOptions, Recording, Speed};
 use calltide_schemas::Micros;
-use calltide_schemas::envelope::Source;
+use calltide_schemas::envelope::{RESYNC_CHANNEL, RESYNC_SINCE, Source};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio_rustls::TlsAcceptor;
@@ -185,6 +185,39 @@ async fn a_lost_connection_is_made_again_and_both_ends_of_the_gap_are_named() {
     ];
     assert_eq!(gaps(&log), expected);
     assert_eq!(playback.played().connections, 3);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn after_each_log_in_the_channels_that_are_up_are_on_record() {
+    let faults = vec![Fault::Close { after: 100_000 }];
+    let channels = Channels::Listed;
+    let mut playback = Playback::start(recording(), PlaybackOptions { faults, channels, ..options() }).await.unwrap();
+    let collector = Collector::start(config(playback.address.port()));
+    playback.all_sent().await;
+    has_events(&collector.log, recording().events() - 1).await;
+    let log = collector.stop().await;
+    assert_eq!(log.count(Source::Resync), 2);
+    let (mut connected, mut listed) = (Micros(0), Vec::new());
+    log.each(|envelope| match (envelope.source, envelope.header("Event")) {
+        (Source::Gap, _) => (connected, listed) = (envelope.at, Vec::new()),
+        (Source::Ami, Some("CoreShowChannel")) => listed.extend(envelope.header("Uniqueid").map(str::to_owned)),
+        (Source::Resync, _) => {
+            assert_eq!(envelope.header(RESYNC_SINCE), Some(&*connected.0.to_string()));
+            let channels = envelope.headers.iter().filter(|h| h.0.as_str() == RESYNC_CHANNEL);
+            assert_eq!(channels.map(|h| h.1.as_str().to_owned()).collect::<Vec<_>>(), listed);
+        }
+        _ => {}
+    });
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_user_who_may_not_ask_collects_all_the_same() {
+    let channels = Channels::Refused;
+    let mut playback = Playback::start(recording(), PlaybackOptions { channels, ..options() }).await.unwrap();
+    let collector = Collector::start(config(playback.address.port()));
+    playback.all_sent().await;
+    has_events(&collector.log, recording().events()).await;
+    assert_eq!(collector.stop().await.count(Source::Resync), 0);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Mutex;
 use std::time::Duration;
 
-use calltide_eventlog::{Batch, EventLog, LogError, Offset, Partition, Record, Result, TopicSpec, Worker};
+use calltide_eventlog::{Batch, Cleanup, EventLog, LogError, Offset, Partition, Record, Result, TopicSpec, Worker};
 use calltide_schemas::envelope::{Envelope, Source};
 
 #[derive(Default)]
@@ -57,7 +57,8 @@ impl MemoryLog {
 
 impl EventLog for MemoryLog {
     fn topics(&self) -> Vec<TopicSpec> {
-        Vec::new()
+        let cleanup = Cleanup::Delete { after: None };
+        vec![TopicSpec { name: "calltide.events".into(), partitions: 1, cleanup }]
     }
 
     fn append(&self, topic: &str, partition: Partition, mut records: Vec<Record>) -> Result<Offset> {

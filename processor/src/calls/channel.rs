@@ -5,7 +5,7 @@
 use calltide_schemas::{Micros, status::DialStatus};
 
 use super::timeline::Moment;
-use crate::vocabulary::{Birth, BridgeKind, Dialler, Teller, TransferKind, Uid, Variable, What};
+use crate::vocabulary::{Birth, BridgeKind, Dialler, Listed, ListedState, Teller, TransferKind, Uid, Variable, What};
 
 /// A stay in a bridge.
 #[derive(Debug, Clone)]
@@ -72,8 +72,11 @@ pub(super) struct Life<'a> {
     pub(super) parked: Vec<(Micros, Option<Micros>)>,
     pub(super) picked_up_by: Option<&'a Uid>,
     pub(super) originate_reason: Option<i64>,
-    /// AMI told of it, so that what AMI would have told and did not is known not to have been.
+    /// AMI told of its beginning and its end without a cut between, so that what AMI would have told and did not is known not
+    /// to have been.
     pub(super) in_ami: bool,
+    /// Something of it was told while AMI was not listening.
+    cut_off: bool,
     /// The last moment it was heard of, or its end.
     pub(super) end: Micros,
 }
@@ -112,6 +115,7 @@ impl<'a> Life<'a> {
             picked_up_by: None,
             originate_reason: None,
             in_ami: false,
+            cut_off: false,
             end: Micros(i64::MIN),
         }
     }
@@ -146,6 +150,7 @@ impl<'a> Life<'a> {
     fn take(&mut self, moment: &'a Moment<'a>) {
         let at = moment.at;
         self.in_ami |= moment.tellers.contains(&Teller::Ami);
+        self.cut_off |= shows_a_cut(moment);
         // Only whichever fact came first names the channel, so a name says nothing of when it was heard of.
         if let What::Seen { name, linkedid } = &moment.what {
             if self.name.is_empty() {
@@ -194,6 +199,9 @@ impl<'a> Life<'a> {
             What::Machine => self.machine = true,
             What::Forbidden => self.forbidden = true,
             What::OriginateReason { reason } => self.originate_reason = Some(*reason),
+            What::Listed(listed) => self.listed(at, listed),
+            // Its time counts as the last moment at which it was there.
+            What::EndedUnseen => {}
             What::Seen { .. }
             | What::QueueJoined { .. }
             | What::QueueLeft { .. }
@@ -210,6 +218,43 @@ impl<'a> Life<'a> {
         }
     }
 
+    /// What the PBX showed of it when it was asked; what led there may not have been told.
+    fn listed(&mut self, at: Micros, listed: &'a Listed) {
+        match listed.state {
+            ListedState::Up => self.up = self.up.or(Some(at)),
+            ListedState::Ringing => self.rang = self.rang.or(Some(at)),
+            ListedState::Other => {}
+        }
+        if let Some((name, data)) = &listed.app
+            && self.apps.iter().all(|app| app.name != &**name)
+        {
+            self.apps.push(App { at, name, data });
+        }
+        let bridge = listed.bridge.as_ref();
+        for stay in self.stays.iter_mut().filter(|stay| stay.to.0 == i64::MAX) {
+            if bridge.is_none_or(|(bridge, _)| stay.bridge != &**bridge) {
+                stay.to = at.max(stay.from);
+            }
+        }
+        if let Some((bridge, kind)) = bridge
+            && self.stays.iter().all(|stay| stay.to.0 != i64::MAX)
+        {
+            self.stays.push(Stay { bridge, kind: *kind, from: at, to: Micros(i64::MAX) });
+        }
+        if !self.created_told {
+            // Where it is now stands for where it began, of which nothing is known.
+            let or = |known: &mut &'a str, now: &'a Option<Box<str>>| {
+                if known.is_empty() {
+                    *known = now.as_deref().unwrap_or("");
+                }
+            };
+            or(&mut self.context, &listed.context);
+            or(&mut self.exten, &listed.exten);
+            self.caller = self.caller.or(listed.caller.as_deref());
+            self.created = self.created.min(at + listed.age_ms.saturating_mul(-1_000));
+        }
+    }
+
     fn leave(&mut self, bridge: &str, at: Micros) {
         if let Some(stay) = self.stays.iter_mut().find(|s| s.bridge == bridge && s.to.0 == i64::MAX) {
             stay.to = at.max(stay.from);
@@ -218,12 +263,19 @@ impl<'a> Life<'a> {
 
     /// Nothing lasts longer than the channel.
     fn close(&mut self, cut: Option<Micros>) {
+        self.in_ami &= !self.cut_off;
         let end = self.gone.unwrap_or(self.end.max(cut.unwrap_or(self.end)));
         self.end = end;
         for stay in &mut self.stays {
             stay.to = stay.to.min(end.max(stay.from));
         }
     }
+}
+
+/// Whether the moment shows that AMI was not there to tell of all of the channel's life.
+fn shows_a_cut(moment: &Moment<'_>) -> bool {
+    let end = matches!(moment.what, What::Created { .. } | What::Hungup { .. });
+    (end && !moment.tellers.contains(&Teller::Ami)) || matches!(moment.what, What::Listed(_) | What::EndedUnseen)
 }
 
 /// The lives of a group's channels, in the order of their ids; each begins with the first moment it was heard of.

@@ -8,9 +8,10 @@ use std::hash::{Hash, Hasher};
 
 use calltide_schemas::Micros;
 
+use super::clock::Clock;
 use super::rows::Versioned;
 use super::settings::CallSettings;
-use super::state::{Channel, Clock, Cut, Group, Published, State, Why};
+use super::state::{Channel, Cut, Group, Published, State, Why};
 use super::telling::{Scope, Told, tell};
 use crate::fold::Effects;
 use crate::vocabulary::Uid;

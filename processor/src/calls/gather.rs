@@ -11,6 +11,8 @@ use super::state::{Channel, Group, Mark, State};
 pub(super) fn mark(what: &What) -> Option<Mark> {
     if let What::Created { linkedid, .. } | What::Seen { linkedid, .. } = what {
         Some(Mark::Linkedid(linkedid.clone()))
+    } else if let What::Listed(listed) = what {
+        Some(Mark::Linkedid(listed.linkedid.clone()))
     } else if let What::Entered { bridge, kind: BridgeKind::Basic } = what {
         Some(Mark::Bridge(bridge.clone()))
     } else {
@@ -49,7 +51,9 @@ fn relatives(what: &What) -> [Option<&Uid>; 2] {
         | What::Parked
         | What::Machine
         | What::Forbidden
-        | What::OriginateReason { .. } => [None, None],
+        | What::OriginateReason { .. }
+        | What::EndedUnseen
+        | What::Listed(_) => [None, None],
     }
 }
 
@@ -66,7 +70,7 @@ pub(super) fn take_in(state: &mut State, pbx: &str, uid: &Uid, fact: Fact, journ
     if !remember(&mut channel.facts, &fact) {
         return false;
     }
-    let gone_now = !channel.gone && matches!(fact.what, What::Hungup { .. });
+    let gone_now = !channel.gone && matches!(fact.what, What::Hungup { .. } | What::EndedUnseen);
     channel.gone |= gone_now;
     channel.stays_up |= matches!(&fact.what, What::App { name, .. } if &**name == "AgentLogin");
     let stays_up = channel.stays_up;
@@ -108,6 +112,7 @@ fn is_essential(what: &What) -> bool {
         What::Up
             | What::Left { .. }
             | What::Hungup { .. }
+            | What::EndedUnseen
             | What::HangupAsked { .. }
             | What::Connected { .. }
             | What::Completed { .. }

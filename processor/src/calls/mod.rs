@@ -5,6 +5,7 @@
 //! ([`closing`]) and its calls are told from all facts at once ([`telling`]). The fold knows no clock but heartbeats.
 
 mod channel;
+mod clock;
 mod closing;
 mod gather;
 mod legs;
@@ -13,9 +14,11 @@ mod originate;
 mod outcome;
 mod queueing;
 mod rejects;
+mod resync;
 mod roles;
 mod rows;
 mod settings;
+mod sources;
 mod state;
 mod story;
 mod talking;
@@ -26,12 +29,13 @@ use std::collections::BTreeSet;
 
 use calltide_eventlog::{Change, Record};
 use calltide_schemas::Micros;
-use calltide_schemas::envelope::{Envelope, Source};
+use calltide_schemas::envelope::{Envelope, HEARTBEAT_OF_FILES, Source};
 
 pub use settings::CallSettings;
 
-use crate::fold::{Effects, Fold};
+use crate::fold::{Effects, Fold, Measure};
 use crate::vocabulary::{self, Fact, Said, Uid, What};
+pub use clock::Sign;
 use state::{Key, State};
 
 /// The calls fold.
@@ -52,27 +56,6 @@ impl Calls {
     pub fn restore(settings: CallSettings, entries: Vec<(Vec<u8>, Vec<u8>)>) -> Option<Self> {
         let mut calls = Self::new(settings);
         calls.state.restore(entries).then_some(calls)
-    }
-
-    /// Whether the envelope continues its journal; a re-sent one is known already.
-    fn is_new(&mut self, envelope: &Envelope<'_>, out: &mut Effects) -> bool {
-        let journal: &str = &envelope.journal;
-        let last = self.state.journals.get(journal).copied().unwrap_or(0);
-        if envelope.offset <= last {
-            out.note("duplicate_envelope");
-            return false;
-        }
-        if envelope.offset > last + 1 {
-            out.note("journal_gap");
-        }
-        match self.state.journals.get_mut(journal) {
-            Some(known) => *known = envelope.offset,
-            None => {
-                self.state.journals.insert(journal.into(), envelope.offset);
-            }
-        }
-        self.state.touch(Key::Journal(journal.into()));
-        true
     }
 
     fn take_in(&mut self, envelope: &Envelope<'_>, payload: &[u8], out: &mut Effects) {
@@ -98,6 +81,7 @@ impl Calls {
             }
             Said::Originate(response) => originate::answered(&mut self.state, pbx, response),
             Said::Booted { at } => self.booted(pbx, at),
+            Said::ShutDown { at } => self.shut_down(pbx, at),
         }
         true
     }
@@ -140,6 +124,16 @@ impl Calls {
     fn booted(&mut self, pbx: &str, at: Micros) {
         if self.state.pbxs.entry(pbx.into()).or_default().clock.booted(at) {
             self.close_dead(pbx);
+            sources::server_changed(&mut self.state, pbx);
+        }
+        self.state.touch(Key::Clock(pbx.into()));
+    }
+
+    /// The PBX ended at that time, and what was up with it.
+    fn shut_down(&mut self, pbx: &str, at: Micros) {
+        if self.state.pbxs.entry(pbx.into()).or_default().clock.shut_down(at) {
+            self.close_dead(pbx);
+            sources::server_changed(&mut self.state, pbx);
         }
         self.state.touch(Key::Clock(pbx.into()));
     }
@@ -158,17 +152,19 @@ impl Calls {
     }
 
     /// The PBX's clock reached `at`: does what is due by then.
-    pub fn heartbeat(&mut self, pbx: &str, at: Micros, out: &mut Effects) {
-        if self.state.pbxs.entry(pbx.into()).or_default().clock.beat(at) {
+    pub fn heartbeat(&mut self, pbx: &str, at: Micros, sign: Sign, out: &mut Effects) {
+        if self.state.pbxs.entry(pbx.into()).or_default().clock.beat(at, sign) {
             self.close_dead(pbx);
         }
         self.state.touch(Key::Clock(pbx.into()));
         originate::settle(&mut self.state, pbx, &self.settings);
         closing::fire(&mut self.state, pbx, &self.settings, out);
+        sources::publish(&mut self.state, pbx, at, out);
     }
 
     fn import_ended(&mut self, envelope: &Envelope<'_>, out: &mut Effects) {
-        self.heartbeat(&envelope.pbx, envelope.at, out);
+        sources::import_ended(&mut self.state, &envelope.pbx);
+        self.heartbeat(&envelope.pbx, envelope.at, Sign::Asked, out);
         originate::settle_all(&mut self.state, &envelope.pbx, &self.settings);
         let journals: BTreeSet<&str> =
             envelope.headers.iter().filter(|h| h.0.as_str() == "journal").map(|h| h.1.as_str()).collect();
@@ -184,14 +180,21 @@ impl Fold for Calls {
             rejects::unreadable_record(record, payload, out);
             return;
         };
-        if !self.is_new(&envelope, out) {
+        if !sources::arrived(&mut self.state, &envelope, out) {
             return;
         }
         match envelope.source {
             Source::Ami | Source::Cel | Source::QueueLog => self.take_in(&envelope, payload, out),
-            Source::Heartbeat => self.heartbeat(&envelope.pbx, envelope.at, out),
+            Source::Heartbeat if envelope.header(HEARTBEAT_OF_FILES.0) == Some(HEARTBEAT_OF_FILES.1) => {
+                self.heartbeat(&envelope.pbx, envelope.at, Sign::Files, out);
+            }
+            Source::Heartbeat => self.heartbeat(&envelope.pbx, envelope.at, Sign::Asked, out),
             Source::ImportEnd => self.import_ended(&envelope, out),
-            Source::Gap => out.note("gap"),
+            Source::Gap => {
+                out.note("gap");
+                sources::publish(&mut self.state, &envelope.pbx, envelope.at, out);
+            }
+            Source::Resync => resync::resync(&mut self.state, &envelope, &self.settings, out),
             Source::Unreadable => {
                 let reason = envelope.reason.as_deref().unwrap_or("malformed");
                 rejects::reject(&envelope, payload, reason, None, out);
@@ -201,5 +204,9 @@ impl Fold for Calls {
 
     fn changes(&mut self) -> Vec<Change> {
         self.state.changes()
+    }
+
+    fn measures(&mut self) -> Vec<Measure> {
+        sources::measures(&mut self.state)
     }
 }

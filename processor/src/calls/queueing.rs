@@ -138,7 +138,9 @@ fn visits_of<'a>(life: &Life<'a>, channel: usize, moments: &'a [Moment<'a>]) -> 
             | What::PickedUp { .. }
             | What::Machine
             | What::Forbidden
-            | What::OriginateReason { .. } => {}
+            | What::OriginateReason { .. }
+            | What::EndedUnseen
+            | What::Listed(_) => {}
         }
     }
     opened.into_iter().map(|open| close(open, life)).chain(refusals).collect()

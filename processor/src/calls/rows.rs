@@ -114,6 +114,34 @@ pub(super) struct RejectRow {
     pub(super) updated_at: Micros,
 }
 
+/// A row of `sources`.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize)]
+pub(super) struct SourceRow {
+    pub(super) pbx: String,
+    pub(super) source_id: String,
+    pub(super) source: &'static str,
+    pub(super) way: &'static str,
+    pub(super) connected: Option<bool>,
+    pub(super) journal: String,
+    pub(super) journals: i64,
+    pub(super) first_event_at: Option<Micros>,
+    pub(super) last_event_at: Option<Micros>,
+    pub(super) last_seen_at: Micros,
+    pub(super) lag_ms: Option<i64>,
+    pub(super) lag_max_ms: Option<i64>,
+    pub(super) clock_ahead_ms: Option<i64>,
+    pub(super) events: i64,
+    pub(super) unreadable: i64,
+    pub(super) duplicates: i64,
+    pub(super) gaps: i64,
+    pub(super) missing: i64,
+    pub(super) gap_places: Option<String>,
+    pub(super) pbx_started_at: Option<Micros>,
+    pub(super) pbx_stopped_at: Option<Micros>,
+    pub(super) version: i64,
+    pub(super) updated_at: Micros,
+}
+
 /// A row that gets its version when it is published.
 pub(super) trait Versioned: Row + Serialize + Clone + std::hash::Hash {
     /// Sets version and time of publication.
@@ -141,4 +169,11 @@ macro_rules! versioned {
     )+};
 }
 
-versioned!(CallRow: call_id, LegRow: leg_id, VisitRow: visit_id, StoryRow: call_id, RejectRow: reject_id);
+versioned!(
+    CallRow: call_id,
+    LegRow: leg_id,
+    VisitRow: visit_id,
+    StoryRow: call_id,
+    RejectRow: reject_id,
+    SourceRow: source_id
+);

@@ -4,18 +4,20 @@
 //! published ([`super::telling`]), so that neither the order of arrival nor the source decides what comes out.
 //! Every entry is small and keyed; what changed is written with the commit and is all that a restart reads.
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
-use std::ops::Bound;
+use std::collections::{BTreeMap, BTreeSet};
 
 use calltide_eventlog::Change;
 use calltide_schemas::Micros;
+use calltide_schemas::journals::Feed;
 use rustc_hash::FxHashMap;
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
-use crate::vocabulary::{Fact, OriginateResponse, Uid, What};
+use super::clock::Clock;
+use super::sources::Account;
+use crate::vocabulary::{Fact, Uid, What};
 
 /// Written before every state entry: another layout is another number, and the state is then derived anew.
-const LAYOUT: u8 = 1;
+const LAYOUT: u8 = 2;
 
 /// A channel and everything that was told of it.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -116,6 +118,8 @@ pub(super) enum Why {
 #[derive(Debug, Default)]
 pub(super) struct Pbx {
     pub(super) clock: Clock,
+    /// Where its events come from.
+    pub(super) sources: BTreeMap<Feed, Account>,
     pub(super) channels: FxHashMap<Uid, Channel>,
     pub(super) groups: FxHashMap<Uid, Group>,
     /// A channel by which a group is found: of a linkedid, of a bridge.
@@ -132,61 +136,6 @@ pub(super) struct Pbx {
     expiring: BTreeSet<(Micros, Uid)>,
 }
 
-/// The server's own time and what hangs on it.
-#[derive(Debug, Default, Clone, Serialize, Deserialize)]
-pub(super) struct Clock {
-    /// The latest heartbeat.
-    pub(super) now: Micros,
-    /// The latest heartbeats, oldest first: a start may be told after heartbeats that came with it.
-    beats: VecDeque<Micros>,
-    /// The server's starts, each with the last heartbeat before it.
-    boots: BTreeMap<Micros, Micros>,
-    /// OriginateResponses that named no channel and wait for theirs.
-    pub(super) responses: BTreeSet<OriginateResponse>,
-}
-
-/// Heartbeats that are remembered: more than `settle` holds, at one a second.
-const BEATS: usize = 32;
-/// Starts that are remembered: calls are settled long before there are so many.
-const BOOTS: usize = 8;
-/// A start is told by every connection and log, to the second.
-const SAME_BOOT_US: u64 = 2_000_000;
-
-impl Clock {
-    /// The server was alive at `at`; `true` if that changes when it died.
-    pub(super) fn beat(&mut self, at: Micros) -> bool {
-        self.now = self.now.max(at);
-        self.beats.push_back(at);
-        if self.beats.len() > BEATS {
-            self.beats.pop_front();
-        }
-        let next_boot = self.boots.range_mut((Bound::Excluded(at), Bound::Unbounded)).next();
-        next_boot.is_some_and(|(_, died)| {
-            let later = at > *died;
-            *died = (*died).max(at);
-            later
-        })
-    }
-
-    /// The server started at `at`; `false` if that is known.
-    pub(super) fn booted(&mut self, at: Micros) -> bool {
-        if self.boots.keys().any(|known| known.0.abs_diff(at.0) <= SAME_BOOT_US) {
-            return false;
-        }
-        let died = self.beats.iter().copied().filter(|beat| *beat < at).max();
-        self.boots.insert(at, died.unwrap_or(Micros(i64::MIN)));
-        if self.boots.len() > BOOTS {
-            self.boots.pop_first();
-        }
-        true
-    }
-
-    /// How a group that was last heard of then was ended by the server's next start, if there was one.
-    pub(super) fn cut(&self, last: Micros) -> Option<Cut> {
-        self.boots.range((Bound::Excluded(last), Bound::Unbounded)).next().map(|(_, died)| Cut::Died(*died))
-    }
-}
-
 /// Something that several channels have in common.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(super) enum Mark {
@@ -194,11 +143,21 @@ pub(super) enum Mark {
     Bridge(Box<str>),
 }
 
+/// A journal as far as it was taken in.
+#[derive(Debug, Default, Serialize, Deserialize)]
+pub(super) struct Journal {
+    /// Its highest offset so far.
+    pub(super) last: u64,
+    /// It is among the entries to be written.
+    #[serde(skip)]
+    pub(super) touched: bool,
+}
+
 /// All state of the fold, with the keys of what changed.
 #[derive(Debug, Default)]
 pub(super) struct State {
     pub(super) pbxs: BTreeMap<Box<str>, Pbx>,
-    pub(super) journals: BTreeMap<Box<str>, u64>,
+    pub(super) journals: BTreeMap<Box<str>, Journal>,
     changed: BTreeSet<Key>,
     expired: BTreeMap<Key, (Micros, Vec<u64>)>,
 }
@@ -208,6 +167,7 @@ pub(super) struct State {
 pub(super) enum Key {
     Journal(Box<str>),
     Clock(Box<str>),
+    Account(Box<str>, Feed),
     Channel(Box<str>, Uid),
     Group(Box<str>, Uid),
     /// The digests of a forgotten group's channels.
@@ -219,6 +179,7 @@ impl Key {
         let (letter, parts): (u8, [&str; 2]) = match self {
             Self::Journal(id) => (b'j', [id, ""]),
             Self::Clock(pbx) => (b'p', [pbx, ""]),
+            Self::Account(pbx, feed) => (b's', [pbx, feed.name()]),
             Self::Channel(pbx, uid) => (b'c', [pbx, uid]),
             Self::Group(pbx, id) => (b'g', [pbx, id]),
             Self::Expired(pbx, id) => (b'x', [pbx, id]),
@@ -238,6 +199,7 @@ impl Key {
         Some(match letter {
             b'j' => Self::Journal(pbx),
             b'p' => Self::Clock(pbx),
+            b's' => Self::Account(pbx, Feed::named(&id)?),
             b'c' => Self::Channel(pbx, id),
             b'g' => Self::Group(pbx, id),
             b'x' => Self::Expired(pbx, id),
@@ -262,6 +224,9 @@ impl State {
                 self.journals.insert(id, unpack(value)?);
             }
             Key::Clock(pbx) => self.pbxs.entry(pbx).or_default().clock = unpack(value)?,
+            Key::Account(pbx, feed) => {
+                self.pbxs.entry(pbx).or_default().sources.insert(feed, unpack(value)?);
+            }
             Key::Channel(pbx, uid) => {
                 self.pbxs.entry(pbx).or_default().channels.insert(uid, unpack(value)?);
             }
@@ -356,7 +321,17 @@ impl State {
                     group.touched = false;
                 }
             }
-            Key::Journal(_) | Key::Clock(_) | Key::Expired(..) => {}
+            Key::Journal(id) => {
+                if let Some(journal) = self.journals.get_mut(id) {
+                    journal.touched = false;
+                }
+            }
+            Key::Account(pbx, feed) => {
+                if let Some(account) = self.pbxs.get_mut(pbx).and_then(|of| of.sources.get_mut(feed)) {
+                    account.touched = false;
+                }
+            }
+            Key::Clock(_) | Key::Expired(..) => {}
         }
     }
 
@@ -364,6 +339,7 @@ impl State {
         match key {
             Key::Journal(id) => self.journals.get(id).and_then(pack),
             Key::Clock(pbx) => self.pbxs.get(pbx).and_then(|p| pack(&p.clock)),
+            Key::Account(pbx, feed) => self.pbxs.get(pbx).and_then(|p| p.sources.get(feed)).and_then(pack),
             Key::Channel(pbx, uid) => self.pbxs.get(pbx).and_then(|p| p.channels.get(uid)).and_then(pack),
             Key::Group(pbx, id) => self.pbxs.get(pbx).and_then(|p| p.groups.get(id)).and_then(pack),
             Key::Expired(..) => self.expired.get(key).and_then(pack),

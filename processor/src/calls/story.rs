@@ -85,14 +85,7 @@ fn sentence(moment: &Moment<'_>, lives: &[Life<'_>]) -> Option<String> {
             Variable::DialStatus => format!("DIALSTATUS is {value}"),
         },
         What::QueueJoined { queue, .. } => format!("entered queue {queue}"),
-        What::QueueExited { queue, how } => match how {
-            QueueExit::Abandon => format!("left queue {queue}: abandoned"),
-            QueueExit::Timeout => format!("left queue {queue}: time-out"),
-            QueueExit::Key => format!("left queue {queue}: by key"),
-            QueueExit::Empty => format!("left queue {queue}: no agents there"),
-            QueueExit::Withdraw => format!("was withdrawn from queue {queue}"),
-            QueueExit::Other => format!("left queue {queue}"),
-        },
+        What::QueueExited { queue, how } => left_queue(queue, *how),
         What::Offered { queue, member, .. } => format!("queue {queue} offers it to {member}"),
         What::RangOut { member, cancelled: false, .. } => format!("{member} did not answer"),
         What::RangOut { member, cancelled: true, .. } => format!("the ringing of {member} was cancelled"),
@@ -117,7 +110,23 @@ fn sentence(moment: &Moment<'_>, lives: &[Life<'_>]) -> Option<String> {
         What::Machine => "a machine answered".to_owned(),
         What::Forbidden => "the dial was forbidden".to_owned(),
         What::OriginateReason { reason } => format!("the Originate was answered with Reason {reason}"),
+        What::EndedUnseen if lives[moment.channel].gone.is_some() => return None,
+        What::EndedUnseen => {
+            "was up when the connection to the PBX was cut, and gone when it was made again".to_owned()
+        }
+        What::Listed(_) => "was there when the connection to the PBX was made".to_owned(),
     })
+}
+
+fn left_queue(queue: &str, how: QueueExit) -> String {
+    match how {
+        QueueExit::Abandon => format!("left queue {queue}: abandoned"),
+        QueueExit::Timeout => format!("left queue {queue}: time-out"),
+        QueueExit::Key => format!("left queue {queue}: by key"),
+        QueueExit::Empty => format!("left queue {queue}: no agents there"),
+        QueueExit::Withdraw => format!("was withdrawn from queue {queue}"),
+        QueueExit::Other => format!("left queue {queue}"),
+    }
 }
 
 /// Whether this is the moment that the evidence is about.
@@ -166,6 +175,8 @@ fn decides(moment: &Moment<'_>, lives: &[Life<'_>], cast: &Cast, evidence: &str)
         | What::PairedWith { .. }
         | What::Parked
         | What::Unparked { .. }
-        | What::PickedUp { .. } => false,
+        | What::PickedUp { .. }
+        | What::EndedUnseen
+        | What::Listed(_) => false,
     }
 }

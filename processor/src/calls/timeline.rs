@@ -57,6 +57,8 @@ fn identity(what: &What) -> Identity<'_> {
         What::Machine => (44, "", ""),
         What::Forbidden => (45, "", ""),
         What::OriginateReason { .. } => (46, "", ""),
+        What::EndedUnseen => (47, "", ""),
+        What::Listed(_) => (48, "", ""),
     }
 }
 

@@ -8,6 +8,7 @@ use arrow::record_batch::RecordBatch;
 use calltide_eventlog::{Offset, Partition, ReadRecord};
 use calltide_schemas::tables::{self, TABLES};
 
+use super::root::Current;
 use super::{Lake, LakeError, LakeWriter, Result};
 
 /// After so many bytes of new rows it is looked whether memory is used up: looking costs a little.
@@ -16,6 +17,8 @@ const LOOK_BYTES: usize = 1 << 20;
 /// Fills a new generation.
 pub struct GenerationWriter {
     lake: Lake,
+    /// What it is to replace.
+    replaced: Current,
     name: String,
     writers: BTreeMap<&'static str, LakeWriter>,
     bytes_max: usize,
@@ -23,10 +26,10 @@ pub struct GenerationWriter {
 }
 
 impl GenerationWriter {
-    pub(super) fn new(lake: &Lake, name: String, bytes_max: usize) -> Result<Self> {
+    pub(super) fn new(lake: &Lake, replaced: Current, name: String, bytes_max: usize) -> Result<Self> {
         let writers = TABLES.iter().map(|def| Ok((def.name, LakeWriter::detached(lake, def, &name)?)));
         let writers = writers.collect::<Result<_>>()?;
-        Ok(Self { lake: lake.clone(), name, writers, bytes_max, bytes_unseen: 0 })
+        Ok(Self { lake: lake.clone(), replaced, name, writers, bytes_max, bytes_unseen: 0 })
     }
 
     /// Its name, e.g. `g2`.
@@ -62,17 +65,16 @@ impl GenerationWriter {
         })
     }
 
-    /// Takes a table over as it is in the current generation, progress included: e.g. the raw archive, from which the
+    /// Takes a table over as it is in the generation that this one is to replace, progress included: e.g. the raw archive, from which the
     /// others are derived again. Its files are not copied where the store can link them. `partitions` is how many its topic
     /// has.
     pub fn carry_over(&mut self, table: &str, partitions: u32) -> Result<()> {
-        let generation = self.lake.generation()?;
-        let writer = self.writer(table)?;
-        writer.carry_over(&generation, partitions)
+        let generation = self.replaced.generation.clone();
+        self.writer(table)?.carry_over(&generation, partitions)
     }
 
     /// Commits what is left, with the offsets (exclusive) up to which each topic's partitions are in, and makes this the
-    /// current generation. Returns its name.
+    /// current generation, unless another one was put in place since this one was begun. Returns its name.
     pub fn finish(mut self, progress: &[(String, Partition, Offset)]) -> Result<String> {
         for writer in self.writers.values_mut() {
             let own = progress.iter().filter(|(topic, ..)| topic == writer.table().topic);
@@ -81,7 +83,7 @@ impl GenerationWriter {
                 writer.commit(&own)?;
             }
         }
-        self.lake.swap(&self.name)?;
+        self.lake.replace(&self.replaced, &self.name)?;
         Ok(self.name)
     }
 

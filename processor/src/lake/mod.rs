@@ -10,10 +10,12 @@ mod day;
 mod facts;
 mod file;
 mod generation;
+mod lane;
 mod read;
 mod replace;
 mod root;
 mod run;
+mod share;
 mod sorted;
 mod store;
 mod table;
@@ -28,7 +30,9 @@ use deltalake_core::DeltaTableError;
 
 pub use generation::GenerationWriter;
 pub use root::{Lake, TableState};
-pub use run::{LakeThread, Options};
+pub use run::{LakeThread, Options, Stored};
+pub use share::{Membership, Tables};
+pub use store::allow;
 pub use upkeep::{Done, Retention, Upkeep};
 pub use writer::LakeWriter;
 
@@ -56,6 +60,18 @@ pub enum LakeError {
         "{table} has offsets up to {stored} of partition {partition}, but the log ends at {end}: it is not the log of this lake"
     )]
     AheadOfLog { table: &'static str, partition: Partition, stored: Offset, end: Offset },
+    /// A new generation is complete, but another one was put in place since it was begun.
+    #[error("another replay has put {found} in place meanwhile, so {generation} is not")]
+    Replaced { generation: String, found: String },
+    /// The bucket or container is not there.
+    #[error("there is no bucket or container for {root}")]
+    NoBucket { root: String },
+    /// A put that should have failed, since something was there already, did not.
+    #[error("the store of {root} does not honour conditional puts, so that two writers would overwrite each other")]
+    Unconditional { root: String },
+    /// The store does not answer; it is asked again from time to time.
+    #[error("the lake's store does not answer: {reason}")]
+    Away { reason: String },
     /// The table was stopped by an earlier error.
     #[error("{table} is not being written: {reason}")]
     Stopped { table: &'static str, reason: String },
@@ -105,6 +121,15 @@ pub enum LakeError {
 impl LakeError {
     fn delta(table: &'static str, source: DeltaTableError) -> Self {
         Self::Delta { table, source: Box::new(source) }
+    }
+
+    /// Whether the store or the log did not answer, or not as one that is well: it may be well later.
+    pub fn is_away(&self) -> bool {
+        if let Self::Log(error) = self {
+            error.may_pass()
+        } else {
+            matches!(self, Self::Away { .. }) || store::is_away(self)
+        }
     }
 
     fn io(what: String) -> impl FnOnce(std::io::Error) -> Self {

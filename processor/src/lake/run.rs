@@ -1,32 +1,41 @@
 //! The thread that keeps the lake up to date: reads every table's topic, commits by age, by size and when asked.
 //!
 //! What cannot be written stops its own table only: after a disk or store error it is tried again from the last commit, after
-//! a record that is no row, or when another writer took over, it stays stopped and says so.
+//! a record that is no row it stays stopped and says so. While an object store is away nothing is read at all; the log keeps
+//! it. After a panic all of them go on from their last commits. Which tables are this process's says [`Tables`].
 
+use std::collections::BTreeMap;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::thread::{self, JoinHandle};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use calltide_eventlog::EventLog;
+use calltide_eventlog::{EventLog, Offset, Partition};
 use calltide_schemas::Micros;
+use calltide_schemas::errors::in_one_line;
 use calltide_schemas::tables::{TABLES, TableDef};
-use metrics::gauge;
+use metrics::counter;
 
 use super::compact::SMALL_FILES_MAX;
+use super::lane::{Lane, State};
+use super::share::Tables;
 use super::upkeep::{Done, Retention, Step, Steps, Upkeep};
 use super::{Lake, LakeError, LakeWriter, Result};
 
-/// Read at once from one partition: small enough that no table waits long for another.
+/// Read at once for one table: small enough that no table waits long for another.
 const READ_BYTES: usize = 4 << 20;
 
 /// How long a request to flush or to stop may go unnoticed while nothing happens in the log.
 const LOOK_EVERY: Duration = Duration::from_millis(50);
 
-/// Between attempts to write a table after errors: from one second, doubled up to a minute.
-const RETRY_FIRST: i64 = 1_000_000;
-const RETRY_LAST: i64 = 60_000_000;
+/// How often it is looked whether another generation is in use: in an object store, each look is a request. What is written to
+/// the former one in between comes into the new one, too, from the log.
+const LOOK_FOR_GENERATION: Duration = Duration::from_secs(2);
+
+/// After a panic.
+const PANIC_PAUSE: Duration = Duration::from_secs(1);
 
 /// After the start: what only imports or asks is done before.
 const UPKEEP_FIRST: i64 = 60_000_000;
@@ -56,12 +65,17 @@ impl Default for Options {
     }
 }
 
+/// Up to which offset the tables have each topic's partitions. One that is missing is not known: its table is stopped.
+pub type Stored = BTreeMap<(String, Partition), Offset>;
+
 /// What the thread can be asked.
 enum Request {
     /// To commit what is in the log.
     Flush(Sender<Result<()>>),
     /// To do this now, and to tell what it does.
     Upkeep(Upkeep, Sender<Result<Done>>),
+    /// To tell what the tables have.
+    Stored(Sender<Stored>),
 }
 
 /// The running thread.
@@ -73,14 +87,24 @@ pub struct LakeThread {
 
 impl LakeThread {
     /// Starts it.
-    pub fn start(lake: Lake, log: Arc<dyn EventLog>, options: Options) -> Result<Self> {
+    pub fn start(lake: Lake, log: Arc<dyn EventLog>, options: Options, tables: Tables) -> Result<Self> {
         let (requests, asked) = channel();
         let stop = Arc::new(AtomicBool::new(false));
         let stopped = Arc::clone(&stop);
-        let thread = thread::Builder::new()
-            .name("lake-writer".to_owned())
-            .spawn(move || Driver::new(lake, log, options).run(&asked, &stopped))
-            .map_err(LakeError::io("starting the lake's thread".to_owned()))?;
+        let write = move || {
+            let driver = || Driver::new(lake.clone(), Arc::clone(&log), options.clone(), tables.clone());
+            // What a panic left behind goes with the driver: the next one begins with what the tables have.
+            while catch_unwind(AssertUnwindSafe(|| driver().run(&asked, &stopped))).is_err() {
+                tracing::error!("the lake's writer panicked, which is a defect: it goes on from the last commits");
+                counter!("calltide_lake_panics_total").increment(1);
+                if stopped.load(Ordering::Acquire) {
+                    return;
+                }
+                thread::sleep(PANIC_PAUSE);
+            }
+        };
+        let thread = thread::Builder::new().name("lake-writer".to_owned()).spawn(write);
+        let thread = thread.map_err(LakeError::io("starting the lake's thread".to_owned()))?;
         Ok(Self { requests, stop, thread })
     }
 
@@ -106,6 +130,13 @@ impl LakeThread {
         first_error.map_or(Ok(()), Err)
     }
 
+    /// What the tables have as of their last commits.
+    pub fn stored(&self) -> Result<Stored> {
+        let (reply, stored) = channel();
+        self.requests.send(Request::Stored(reply)).map_err(|_| LakeError::Ended)?;
+        stored.recv().map_err(|_| LakeError::Ended)
+    }
+
     /// Commits what was read and ends the thread.
     pub fn stop(self) -> Result<()> {
         self.stop.store(true, Ordering::Release);
@@ -117,72 +148,97 @@ struct Driver {
     lake: Lake,
     log: Arc<dyn EventLog>,
     options: Options,
+    tables: Tables,
+    /// Whether the lake as a whole can be reached.
+    state: State,
     generation: String,
+    looked: Option<Instant>,
     lanes: Vec<Lane>,
     /// What is left of this hour's upkeep, and when the next is due.
     upkeep: Steps,
     upkeep_at: Micros,
 }
 
-/// One table's way into the lake.
-struct Lane {
-    def: &'static TableDef,
-    writer: Option<LakeWriter>,
-    state: State,
-}
-
-enum State {
-    Running,
-    /// Opened again at that time.
-    Waiting {
-        until: Micros,
-        pause: i64,
-    },
-    /// For good.
-    Stopped {
-        reason: String,
-    },
-}
-
 impl Driver {
-    fn new(lake: Lake, log: Arc<dyn EventLog>, options: Options) -> Self {
-        let lanes = TABLES.iter().copied().map(|def| Lane { def, writer: None, state: State::Running }).collect();
+    fn new(lake: Lake, log: Arc<dyn EventLog>, options: Options, tables: Tables) -> Self {
+        let lanes = TABLES.iter().copied().map(|def| Lane::new(def, &tables)).collect();
         let upkeep_at = lake.now() + UPKEEP_FIRST;
-        Self { lake, log, options, generation: String::new(), lanes, upkeep: Steps::default(), upkeep_at }
+        let (state, generation, upkeep) = (State::Running, String::new(), Steps::default());
+        Self { lake, log, options, tables, state, generation, looked: None, lanes, upkeep, upkeep_at }
     }
 
     fn run(&mut self, asked: &Receiver<Request>, stop: &AtomicBool) {
         let mut seen = 0;
         while !stop.load(Ordering::Acquire) {
-            self.follow_generation();
-            let read = self.read();
-            self.flush_due();
+            self.lanes.iter_mut().for_each(|lane| lane.follow(&self.tables));
+            let fresh = self.looked.is_some_and(|looked| looked.elapsed() < LOOK_FOR_GENERATION);
+            let there = fresh || self.follow_generation().is_ok();
+            let read = if there { self.read() } else { 0 };
+            if there {
+                self.flush_due();
+            }
             for request in asked.try_iter() {
                 // Whoever asked may have gone.
                 match request {
                     Request::Flush(reply) => drop(reply.send(self.flush_all())),
                     Request::Upkeep(asked, tell) => self.upkeep_now(&asked, &tell, stop),
+                    Request::Stored(reply) => drop(reply.send(self.stored())),
                 }
             }
-            let worked = self.upkeep_due();
+            let worked = there && self.upkeep_due();
+            if self.lanes.iter().any(|lane| lane.away) {
+                // Whether it is the whole lake is seen by the next look.
+                self.lanes.iter_mut().for_each(|lane| lane.away = false);
+                self.looked = None;
+            }
             if read == 0 && !worked {
                 seen = self.log.wait(seen, LOOK_EVERY);
             }
         }
-        for lane in &mut self.lanes {
+        if self.follow_generation().is_err() {
+            return;
+        }
+        for lane in self.lanes.iter_mut().filter(|lane| lane.writer.is_some()) {
             lane.attempt(&self.lake, &*self.log, |writer, _| writer.flush());
+            // The log has it; a store that has just gone is not waited for once for each table.
+            if lane.away {
+                return;
+            }
         }
     }
 
     /// After a replay the writers go on in the new generation, from its own progress; what they had read comes again.
-    fn follow_generation(&mut self) {
-        match self.lake.generation() {
-            Ok(generation) if generation != self.generation => {
-                self.lanes.iter_mut().for_each(|lane| lane.writer = None);
-                self.generation = generation;
+    /// An error: the lake cannot be reached, or is not asked yet, since it was away a moment ago.
+    fn follow_generation(&mut self) -> Result<()> {
+        if let State::Waiting { until, reason, .. } = &self.state
+            && self.lake.now() < *until
+        {
+            return Err(LakeError::Away { reason: reason.clone() });
+        }
+        match self.lake.prepare().and_then(|()| self.lake.generation()) {
+            Ok(generation) => {
+                if matches!(self.state, State::Waiting { .. }) {
+                    tracing::info!("the lake can be reached again");
+                    self.lanes.iter_mut().for_each(Lane::try_now);
+                }
+                if generation != self.generation {
+                    self.lanes.iter_mut().for_each(|lane| lane.writer = None);
+                    self.generation = generation;
+                }
+                (self.state, self.looked) = (State::Running, Some(Instant::now()));
+                Ok(())
             }
-            Ok(_) => {}
-            Err(error) => tracing::error!(%error, "the lake's generation is unknown"),
+            Err(error) => {
+                tracing::error!(
+                    error = &error as &dyn std::error::Error,
+                    "the lake cannot be reached; the log keeps its rows"
+                );
+                let reason = in_one_line(&error);
+                // What was read waits in the log, not in memory.
+                self.lanes.iter_mut().for_each(|lane| lane.writer = None);
+                (self.state, self.looked) = (self.state.later(self.lake.now(), reason.clone()), None);
+                Err(LakeError::Away { reason })
+            }
         }
     }
 
@@ -207,19 +263,39 @@ impl Driver {
                     writer.flush()?;
                     writer.compact()
                 });
+                if lane.away {
+                    return;
+                }
             }
         }
     }
 
     /// One table's error keeps no other from being committed.
     fn flush_all(&mut self) -> Result<()> {
-        self.follow_generation();
+        self.follow_generation()?;
         let flushed: Vec<_> = (0..self.lanes.len()).map(|index| self.flush_lane(index)).collect();
         flushed.into_iter().collect()
     }
 
+    fn stored(&mut self) -> Stored {
+        let mut stored = Stored::new();
+        if self.follow_generation().is_err() {
+            return stored;
+        }
+        for lane in &mut self.lanes {
+            let of_table = lane.attempt(&self.lake, &*self.log, |writer, _| Ok(writer.stored()));
+            let topic = lane.def.topic;
+            stored
+                .extend(of_table.into_iter().flatten().map(|(partition, next)| ((topic.to_owned(), partition), next)));
+        }
+        stored
+    }
+
     fn flush_lane(&mut self, index: usize) -> Result<()> {
         let lane = &mut self.lanes[index];
+        if !lane.is_ours {
+            return Ok(());
+        }
         let ends = lane.attempt(&self.lake, &*self.log, |writer, log| writer.ends(log));
         let ends = ends.ok_or_else(|| lane.error())?;
         // Reading on may need commits in between, to keep memory bounded.
@@ -241,7 +317,7 @@ impl Driver {
             let every = i64::try_from(self.options.upkeep_every.as_micros()).unwrap_or(i64::MAX);
             self.upkeep_at = Micros(now.0.saturating_add(every));
             let retain = Some(self.options.retain.clone());
-            let asked = Upkeep { compact: true, retain, vacuum: true, dry_run: false };
+            let asked = Upkeep { compact: true, retain, vacuum: true, ..Upkeep::default() };
             self.upkeep = Steps::of(&asked, 1, SMALL_FILES_MAX, now);
         }
         let Some((def, step)) = self.upkeep.next() else { return false };
@@ -256,7 +332,9 @@ impl Driver {
 
     /// All that is asked, with commits between the steps.
     fn upkeep_now(&mut self, asked: &Upkeep, tell: &Sender<Result<Done>>, stop: &AtomicBool) {
-        self.follow_generation();
+        if let Err(error) = self.follow_generation() {
+            return drop(tell.send(Err(error)));
+        }
         let mut steps = Steps::of(asked, 1, 1, self.lake.now());
         while let Some((def, step)) = steps.next()
             && !stop.load(Ordering::Acquire)
@@ -280,11 +358,15 @@ impl Driver {
 
     /// `None`: the table is stopped, or the step failed, which was logged.
     fn step(&mut self, def: &'static TableDef, step: Step, dry_run: bool) -> Option<Result<Done>> {
+        if !self.tables.has(def) {
+            return Some(Ok(Done::default()));
+        }
         let removed = match step {
             Step::Compact { past, today } => {
                 return self.with(def, |writer| writer.merge(past, today, dry_run)).map(Ok);
             }
             Step::Retain { before } => return self.with(def, |writer| writer.retire(before, dry_run)).map(Ok),
+            Step::Checkpoint => return self.with(def, |writer| writer.checkpoint(dry_run)).map(Ok),
             Step::Vacuum => self.lake.vacuum_table(def, dry_run),
             Step::Generations => self.lake.remove_generations(dry_run),
         };
@@ -297,66 +379,5 @@ impl Driver {
     fn with<T>(&mut self, def: &TableDef, act: impl FnOnce(&mut LakeWriter) -> Result<T>) -> Option<T> {
         let lane = self.lanes.iter_mut().find(|lane| lane.def.name == def.name)?;
         lane.attempt(&self.lake, &*self.log, |writer, _| act(writer))
-    }
-}
-
-impl Lane {
-    /// Does something with the writer, opening it where needed. `None`: it failed, or the table is stopped or waiting.
-    fn attempt<T>(
-        &mut self,
-        lake: &Lake,
-        log: &dyn EventLog,
-        act: impl FnOnce(&mut LakeWriter, &dyn EventLog) -> Result<T>,
-    ) -> Option<T> {
-        match &self.state {
-            State::Running => {}
-            State::Waiting { until, .. } if lake.now() >= *until => {}
-            State::Waiting { .. } | State::Stopped { .. } => return None,
-        }
-        let result = match &mut self.writer {
-            Some(writer) => act(writer, log),
-            none => LakeWriter::open(lake, self.def, log).and_then(|opened| act(none.insert(opened), log)),
-        };
-        match result {
-            Ok(value) => {
-                self.state = State::Running;
-                gauge!("calltide_lake_table_stopped", "table" => self.def.name).set(0.0);
-                Some(value)
-            }
-            Err(error) => {
-                self.fail(lake.now(), &error);
-                None
-            }
-        }
-    }
-
-    fn fail(&mut self, now: Micros, error: &LakeError) {
-        // Whatever it had read and not committed is read again.
-        self.writer = None;
-        let final_ = matches!(
-            error,
-            LakeError::Row { .. } | LakeError::Fenced { .. } | LakeError::Column { .. } | LakeError::AheadOfLog { .. }
-        );
-        let pause =
-            if let State::Waiting { pause, .. } = self.state { (pause * 2).min(RETRY_LAST) } else { RETRY_FIRST };
-        tracing::error!(table = self.def.name, error = error as &dyn std::error::Error, stopped = final_, "lake");
-        gauge!("calltide_lake_table_stopped", "table" => self.def.name).set(1.0);
-        self.state = if final_ {
-            State::Stopped { reason: error.to_string() }
-        } else {
-            State::Waiting { until: now + pause, pause }
-        };
-    }
-
-    fn error(&self) -> LakeError {
-        let reason = match &self.state {
-            State::Stopped { reason } => reason.clone(),
-            State::Running | State::Waiting { .. } => "the last attempt failed, the next one is soon".to_owned(),
-        };
-        LakeError::Stopped { table: self.def.name, reason }
-    }
-
-    fn pending_bytes(&self) -> usize {
-        self.writer.as_ref().map_or(0, LakeWriter::pending_bytes)
     }
 }

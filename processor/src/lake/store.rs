@@ -1,4 +1,4 @@
-//! Files on local disk that survive a power loss once they are said to be there.
+//! Files on local disk that survive a power loss once they are said to be there; object stores promise that themselves.
 //!
 //! The plain local store renames without fsync: after a power loss a Delta commit might be an empty or torn file, which
 //! would make the table unreadable. Here every object is synced before it gets its name, and its folder after.
@@ -7,16 +7,57 @@ use std::fmt;
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, ErrorKind, Write};
 use std::path::{Path as FilePath, PathBuf};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use async_trait::async_trait;
+use deltalake_core::DeltaResult;
+use deltalake_core::logstore::{LogStore, LogStoreFactory, StorageConfig, default_logstore, logstore_factories};
 use futures::stream::BoxStream;
 use object_store::local::LocalFileSystem;
 use object_store::path::Path;
 use object_store::{
-    CopyOptions, Error, GetOptions, GetResult, ListResult, MultipartUpload, ObjectMeta, ObjectStore, PutMode,
-    PutMultipartOptions, PutOptions, PutPayload, PutResult, Result,
+    CopyOptions, Error, GetOptions, GetResult, ListResult, MultipartUpload, ObjectMeta, ObjectStore, ObjectStoreExt,
+    PutMode, PutMultipartOptions, PutOptions, PutPayload, PutResult, Result,
 };
+use url::Url;
+
+/// Lets the table format write its log to stores of this kind as it does to files: by puts that fail where something is.
+/// That is what S3, GCS and Azure offer today.
+pub fn allow(url: &Url) {
+    if let Ok(scheme) = Url::parse(&format!("{}://", url.scheme())) {
+        logstore_factories().entry(scheme).or_insert_with(|| Arc::new(ByConditionalPut));
+    }
+}
+
+/// See [`allow`].
+struct ByConditionalPut;
+
+impl LogStoreFactory for ByConditionalPut {
+    fn with_options(
+        &self,
+        prefixed_store: Arc<dyn ObjectStore>,
+        root_store: Arc<dyn ObjectStore>,
+        location: &Url,
+        options: &StorageConfig,
+    ) -> DeltaResult<Arc<dyn LogStore>> {
+        Ok(default_logstore(prefixed_store, root_store, location, options))
+    }
+}
+
+/// Whether an error is, at its bottom, a store that did not answer, or said that it cannot now. What it says of the request
+/// itself (3xx, 4xx) stays true however often it is asked.
+pub(super) fn is_away(error: &(dyn std::error::Error + 'static)) -> bool {
+    let mut below = Some(error);
+    while let Some(error) = below {
+        if let Some(Error::Generic { source, .. }) = error.downcast_ref::<Error>() {
+            let text = source.to_string();
+            return !["status code: 3", "status code: 4"].iter().any(|refused| text.contains(refused));
+        }
+        below = error.source();
+    }
+    false
+}
 
 /// The local file system, synced.
 #[derive(Debug, Default)]
@@ -87,6 +128,13 @@ impl ObjectStore for SyncedFiles {
     // Blocks the thread while it syncs: only the lake's own runtime calls it, which has nothing else to do meanwhile.
     async fn put_opts(&self, location: &Path, payload: PutPayload, opts: PutOptions) -> Result<PutResult> {
         let path = self.files.path_to_filesystem(location)?;
+        if let PutMode::Update(expected) = &opts.mode {
+            let found = self.files.head(location).await?;
+            if found.e_tag != expected.e_tag {
+                let source = "it was written meanwhile".into();
+                return Err(Error::Precondition { path: location.to_string(), source });
+            }
+        }
         match self.write(&path, &payload, &opts.mode) {
             Ok(()) => Ok(PutResult { e_tag: None, version: None }),
             Err(source) if source.kind() == ErrorKind::AlreadyExists => {

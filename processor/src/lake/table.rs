@@ -5,13 +5,12 @@
 
 use std::collections::HashMap;
 use std::hash::{BuildHasher, RandomState};
-use std::path::Path as FilePath;
 use std::sync::Arc;
 
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use calltide_schemas::lake::txn_app_id;
 use calltide_schemas::tables::{DAY, TableDef};
-use deltalake_core::checkpoints::cleanup_expired_logs_for;
+use deltalake_core::checkpoints::{cleanup_expired_logs_for, create_checkpoint};
 use deltalake_core::kernel::engine::arrow_conversion::TryIntoKernel;
 use deltalake_core::kernel::transaction::{CommitBuilder, CommitProperties, TransactionError};
 use deltalake_core::kernel::{Action, Add, LogicalFileView, Remove, StructField, Transaction, Version};
@@ -31,6 +30,9 @@ use super::{Clock, LakeError, Result};
 /// Commits between checkpoints, each of which spares a reader that many small files.
 const CHECKPOINT_COMMITS: u64 = 50;
 
+/// What a commit's name is under in its `commitInfo`.
+const COMMIT_NAME: &str = "calltideCommit";
+
 /// How long entries of a table's log outlive the checkpoint after them: as the table's own property says.
 const LOG_KEPT_MS: i64 = 2 * 24 * 60 * 60 * 1000;
 
@@ -41,14 +43,15 @@ pub(super) struct LakeTable {
     log_store: LogStoreRef,
     /// Paths are from the table's folder.
     files: Arc<dyn ObjectStore>,
-    /// Paths are from the root of the file system; the table's folder there.
+    /// Paths are from the root of the store; the table's folder there.
     store: Arc<dyn ObjectStore>,
     folder: Path,
     state: DeltaTableState,
     clock: Clock,
-    /// Makes file names of two writers differ, should there ever be two.
+    /// Makes names of files and commits of two writers differ, should there ever be two.
     nonce: u64,
     files_made: u64,
+    commits_made: u64,
 }
 
 /// A file of the snapshot.
@@ -72,22 +75,53 @@ pub(super) enum Committed {
 }
 
 impl LakeTable {
-    /// Opens the table in `folder`; creates it if it isn't there, adds columns that it lacks.
+    /// Opens the table at `url`, of whose host the store is the root; creates it if it isn't there, adds columns that it lacks.
     pub(super) async fn open(
         def: &'static TableDef,
         store: Arc<dyn ObjectStore>,
-        folder: &FilePath,
+        url: Url,
         clock: Clock,
     ) -> Result<Self> {
-        let url =
-            Url::from_directory_path(folder).map_err(|()| LakeError::Root { root: folder.display().to_string() })?;
         let failed = |source| LakeError::delta(def.name, source);
-        let table = DeltaTableBuilder::from_url(url.clone())
-            .and_then(|builder| builder.with_storage_backend(Arc::clone(&store), url).build())
-            .map_err(failed)?;
-        let log_store = table.log_store();
-        let table = create(def, log_store).await.map_err(failed)?;
+        let log_store = at(&store, &url).map_err(failed)?.log_store();
+        let made = match create(def, Arc::clone(&log_store)).await {
+            // Somebody else was faster.
+            Err(DeltaTableError::Transaction { .. }) => create(def, log_store).await,
+            made => made,
+        };
+        let table = made.map_err(failed)?;
         let table = add_missing_columns(def, table).await.map_err(failed)?;
+        Self::over(def, store, &url, clock, &table)
+    }
+
+    /// The table at `url` as it is there; `None`: nothing was ever written to it.
+    pub(super) async fn look(
+        def: &'static TableDef,
+        store: Arc<dyn ObjectStore>,
+        url: Url,
+        clock: Clock,
+    ) -> Result<Option<Self>> {
+        let failed = |source| LakeError::delta(def.name, source);
+        let mut table = at(&store, &url).map_err(failed)?;
+        if !table.log_store().is_delta_table_location().await.map_err(failed)? {
+            return Ok(None);
+        }
+        match table.load().await {
+            Ok(()) => Self::over(def, store, &url, clock, &table).map(Some),
+            Err(DeltaTableError::NotATable(_)) => Ok(None),
+            Err(error) => Err(failed(error)),
+        }
+    }
+
+    fn over(
+        def: &'static TableDef,
+        store: Arc<dyn ObjectStore>,
+        url: &Url,
+        clock: Clock,
+        table: &DeltaTable,
+    ) -> Result<Self> {
+        let failed = |source| LakeError::delta(def.name, source);
+        let folder = Path::from_url_path(url.path()).map_err(|_| LakeError::Root { root: url.to_string() })?;
         let state = table.snapshot().map_err(failed)?.clone();
         let layout = FileLayout::new(def, file_schema(def, &state))?;
         let log_store = table.log_store();
@@ -97,12 +131,12 @@ impl LakeTable {
             files: log_store.object_store(None),
             log_store,
             store,
-            folder: Path::from_absolute_path(folder)
-                .map_err(|_| LakeError::Root { root: folder.display().to_string() })?,
+            folder,
             state,
             clock,
             nonce: RandomState::new().hash_one(0_u8),
             files_made: 0,
+            commits_made: 0,
         })
     }
 
@@ -160,18 +194,23 @@ impl LakeTable {
     }
 
     /// Extends the snapshot by one commit, or reports that it isn't the newest any more.
+    /// A store whose answer got lost is asked again by its client, and then refuses what it has already: such a commit is
+    /// recognised by its name.
     pub(super) async fn commit(
         &mut self,
         actions: Vec<Action>,
         progress: &[(u32, i64)],
         operation: DeltaOperation,
     ) -> Result<Committed> {
+        self.commits_made += 1;
+        let name = format!("{:016x}-{}", self.nonce, self.commits_made);
         let txns = progress.iter().map(|(p, next)| {
             Transaction::new_with_last_update(txn_app_id(self.def.topic, *p), *next, Some(self.now_ms()))
         });
         // Old log files are looked for only where a checkpoint may have made some superfluous.
         let cleanup = (self.version() + 2).is_multiple_of(CHECKPOINT_COMMITS);
         let properties = CommitProperties::default()
+            .with_metadata([(COMMIT_NAME.to_owned(), name.clone().into())])
             .with_max_retries(0)
             .with_cleanup_expired_logs(Some(cleanup))
             .with_application_transactions(txns.collect());
@@ -185,10 +224,24 @@ impl LakeTable {
                 Ok(Committed::Yes)
             }
             Err(DeltaTableError::Transaction { source: TransactionError::MaxCommitAttempts(_) }) => {
-                Ok(Committed::Overtaken)
+                if !self.next_commit_is(&name).await? {
+                    return Ok(Committed::Overtaken);
+                }
+                // No further: what others did after it is for the fence.
+                let version = Some(self.version() + 1);
+                let updated = self.state.update(self.log_store.as_ref(), version).await;
+                updated.map_err(|e| LakeError::delta(self.def.name, e))?;
+                Ok(Committed::Yes)
             }
             Err(error) => Err(LakeError::delta(self.def.name, error)),
         }
+    }
+
+    /// Whether the commit after the snapshot is the one of that name.
+    async fn next_commit_is(&self, name: &str) -> Result<bool> {
+        let next = self.log_store.read_commit_entry(self.version() + 1).await;
+        let next = next.map_err(|e| LakeError::delta(self.def.name, e))?;
+        Ok(next.is_some_and(|actions| memchr::memmem::find(&actions, name.as_bytes()).is_some()))
     }
 
     /// Adds the other table's files as they are, with its progress.
@@ -225,6 +278,11 @@ impl LakeTable {
         cleanup_expired_logs_for(self.version(), self.log_store.as_ref(), before, None)
             .await
             .map_err(|e| LakeError::delta(self.def.name, e))
+    }
+
+    /// Writes a checkpoint of the newest version.
+    pub(super) async fn write_checkpoint(&self) -> Result<()> {
+        create_checkpoint(&self.delta().await?, None).await.map_err(|e| LakeError::delta(self.def.name, e))
     }
 
     /// The version of the newest checkpoint, if there is one.
@@ -272,6 +330,11 @@ impl LakeFile {
             ..Add::default()
         }
     }
+}
+
+/// The table at a URL, of whose host the store is the root; nothing is read yet.
+fn at(store: &Arc<dyn ObjectStore>, url: &Url) -> std::result::Result<DeltaTable, DeltaTableError> {
+    DeltaTableBuilder::from_url(url.clone())?.with_storage_backend(Arc::clone(store), url.clone()).build()
 }
 
 async fn create(def: &'static TableDef, log_store: LogStoreRef) -> std::result::Result<DeltaTable, DeltaTableError> {

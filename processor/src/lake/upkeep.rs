@@ -25,6 +25,8 @@ pub struct Upkeep {
     pub retain: Option<Retention>,
     /// Remove files that no snapshot of the last day needs, old generations, and old entries of the tables' logs.
     pub vacuum: bool,
+    /// Write a checkpoint of each table that has changed since its last one, so that whoever opens it reads one file for all.
+    pub checkpoint: bool,
     /// Only tell what would be done.
     pub dry_run: bool,
 }
@@ -36,6 +38,8 @@ pub(super) enum Step {
     Compact { past: usize, today: usize },
     /// Drops days before this one.
     Retain { before: Day },
+    /// Writes a checkpoint.
+    Checkpoint,
     /// Removes what is not needed.
     Vacuum,
     /// Removes generations that were replaced; of no table.
@@ -47,9 +51,9 @@ pub(super) enum Step {
 pub struct Done {
     /// The table; `None`: all of them.
     pub table: Option<&'static str>,
-    /// In a word: `merged`, `dropped`, `removed`.
+    /// In a word: `merged`, `dropped`, `removed`, `checkpointed`.
     pub what: &'static str,
-    /// Files that are no part of the table any more, or of the folder.
+    /// Files that are no part of the table any more, or of the folder; those that a checkpoint names.
     pub files: usize,
     /// Rows that are gone.
     pub rows: u64,
@@ -72,6 +76,9 @@ impl Steps {
             }
             if asked.compact {
                 steps.push_back((*def, Step::Compact { past, today }));
+            }
+            if asked.checkpoint {
+                steps.push_back((*def, Step::Checkpoint));
             }
             if asked.vacuum {
                 steps.push_back((*def, Step::Vacuum));

@@ -26,6 +26,9 @@ use super::table::{Committed, LakeFile, LakeTable};
 use super::upkeep::Done;
 use super::{Lake, LakeError, Result};
 
+/// Read at once from a partition, at least: less is not worth asking for.
+const READ_BYTES_MIN: usize = 64 << 10;
+
 /// How often a commit is decided again when others commit at the same moment. They are maintenance at most, so once is
 /// already rare.
 const ATTEMPTS: u32 = 5;
@@ -97,12 +100,17 @@ impl LakeWriter {
         self.table.def
     }
 
-    /// Reads on, at most about `bytes_max` from each partition. Returns how many records came.
+    /// Reads on, at most about `bytes_max` from all partitions together. Returns how many records came.
     pub fn read(&mut self, log: &dyn EventLog, bytes_max: usize) -> Result<usize> {
         let def = self.table.def;
         let mut count = 0;
+        let ends = self.ends(log)?;
+        let bytes_max = (bytes_max / self.partitions.len().max(1)).max(READ_BYTES_MIN);
         for partition in self.partitions.keys().copied().collect::<Vec<_>>() {
             let Some(progress) = self.partitions.get_mut(&partition) else { continue };
+            if ends.get(&partition).is_some_and(|end| progress.next >= *end) {
+                continue;
+            }
             let batch = log.read(def.topic, partition, progress.next, bytes_max)?;
             progress.next = batch.next;
             for (from, to) in &batch.damaged {
@@ -148,10 +156,19 @@ impl LakeWriter {
         ends.iter().all(|(partition, end)| self.partitions.get(partition).is_none_or(|p| p.next >= *end))
     }
 
+    /// The first offset of each partition that the table does not have.
+    pub fn stored(&self) -> BTreeMap<Partition, Offset> {
+        let next = |at: &Progress| at.stored.and_then(|stored| u64::try_from(stored).ok()).unwrap_or(0);
+        self.partitions.iter().map(|(partition, at)| (*partition, next(at))).collect()
+    }
+
     /// The ends of the partitions that it reads, as of now.
     pub fn ends(&self, log: &dyn EventLog) -> Result<BTreeMap<Partition, Offset>> {
-        let ends = self.partitions.keys().map(|p| Ok((*p, log.bounds(self.table.def.topic, *p)?.1)));
-        ends.collect()
+        if self.partitions.is_empty() {
+            return Ok(BTreeMap::new());
+        }
+        let ends = log.ends(&[self.table.def.topic])?;
+        Ok((0..).zip(ends.into_iter().flatten()).collect())
     }
 
     /// Commits everything that was read, if anything was: the rows are in the table when this returns.
@@ -234,6 +251,19 @@ impl LakeWriter {
             }
         }
         Err(LakeError::Contended { table: self.table.def.name, attempts: ATTEMPTS })
+    }
+
+    /// Writes a checkpoint of the newest version, if that has none.
+    pub(super) fn checkpoint(&mut self, dry_run: bool) -> Result<Done> {
+        let lake = self.lake.clone();
+        lake.wait(self.check_fence())?;
+        if lake.wait(self.table.checkpoint())? == Some(self.table.version()) {
+            return Ok(self.done("checkpointed", std::iter::empty(), false));
+        }
+        if !dry_run {
+            lake.wait(self.table.write_checkpoint())?;
+        }
+        Ok(self.done("checkpointed", self.table.files().iter(), false))
     }
 
     fn done<'a>(&self, what: &'static str, files: impl Iterator<Item = &'a LakeFile>, gone: bool) -> Done {

@@ -6,8 +6,8 @@
 use calltide_schemas::{Micros, ami_text::unescape, envelope::Envelope, status::DialStatus};
 
 use super::{
-    Birth, CompletedBy, Decoded, OriginateResponse, QueueExit, Reading, Said, Teller, TransferKind, What, Who,
-    bridge_kind, cel, dialler, filled,
+    Birth, BridgeKind, CompletedBy, Decoded, Listed, ListedState, OriginateResponse, QueueExit, Reading, Said, Teller,
+    TransferKind, What, Who, bridge_kind, cel, dialler, filled,
 };
 
 /// Decodes one AMI event.
@@ -68,6 +68,8 @@ pub fn decode(event: &Envelope<'_>, reading: &Reading) -> Decoded {
         "UserEvent" => user_event(e, reading, &mut out),
         "OriginateResponse" => originate(e, reading, &mut out),
         "FullyBooted" => booted(e, &mut out),
+        "Shutdown" => out.said.push(Said::ShutDown { at: e.at }),
+        "CoreShowChannel" => listed(e, &mut out),
         "CEL" => return cel::decode_ami(event),
         _ => queue(e, name.1.as_str(), &mut out),
     }
@@ -207,6 +209,45 @@ fn originate(e: Event<'_>, reading: &Reading, out: &mut Decoded) {
 fn booted(e: Event<'_>, out: &mut Decoded) {
     let uptime_secs: i64 = e.get("Uptime").parse().unwrap_or(0);
     out.said.push(Said::Booted { at: e.at + uptime_secs.saturating_mul(-1_000_000) });
+}
+
+/// A channel of the answer to `CoreShowChannels`. The bridge's technology is not said; conferences and parking show by the
+/// application.
+fn listed(e: Event<'_>, out: &mut Decoded) {
+    let app = e.get("Application");
+    if let Some(by) = dialler(app) {
+        e.say("", What::Dialled { by }, out);
+    }
+    let state = match e.get("ChannelStateDesc") {
+        "Up" => ListedState::Up,
+        "Ringing" => ListedState::Ringing,
+        _ => ListedState::Other,
+    };
+    let kind = match app {
+        "ConfBridge" | "MeetMe" => BridgeKind::Conference,
+        "Park" | "ParkAndAnnounce" => BridgeKind::Holding,
+        _ => BridgeKind::Basic,
+    };
+    let shown = dialler(app).is_none() && !app.is_empty();
+    let listed = Listed {
+        linkedid: filled(e.get("Linkedid")).unwrap_or_else(|| e.get("Uniqueid").into()),
+        state,
+        context: filled(e.get("Context")),
+        exten: filled(e.get("Exten")),
+        caller: filled(e.get("CallerIDNum")),
+        app: shown.then(|| (app.into(), e.get("ApplicationData").into())),
+        bridge: filled(e.get("BridgeId")).map(|bridge| (bridge, kind)),
+        age_ms: clock_time_ms(e.get("Duration")).unwrap_or(0),
+    };
+    e.say("", What::Listed(Box::new(listed)), out);
+}
+
+/// `HH:MM:SS`; the hours may have more digits.
+fn clock_time_ms(text: &str) -> Option<i64> {
+    let mut parts = text.split(':').map(|part| part.parse::<i64>().ok());
+    let (hours, minutes, secs) = (parts.next()??, parts.next()??, parts.next()??);
+    let secs = hours.checked_mul(3600)?.checked_add(minutes.checked_mul(60)?)?.checked_add(secs)?;
+    secs.checked_mul(1_000).filter(|ms| parts.next().is_none() && *ms >= 0)
 }
 
 /// An event's fields, by name.

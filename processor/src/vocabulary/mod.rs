@@ -212,6 +212,42 @@ pub enum What {
     Forbidden,
     /// The Originate that made it was answered for: its raw Reason.
     OriginateReason { reason: i64 },
+    /// It was up when the connection to the PBX was cut, and gone when it was made again.
+    EndedUnseen,
+    /// The PBX named it when it was asked which channels are up.
+    Listed(Box<Listed>),
+}
+
+/// What the PBX shows of a channel that is up.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct Listed {
+    /// Its Linkedid.
+    pub linkedid: Box<str>,
+    /// What state it is in.
+    pub state: ListedState,
+    /// Where it is in the dialplan.
+    pub context: Option<Box<str>>,
+    /// See `context`.
+    pub exten: Option<Box<str>>,
+    /// The caller's number.
+    pub caller: Option<Box<str>>,
+    /// The application that it runs, and that one's data.
+    pub app: Option<(Box<str>, Box<str>)>,
+    /// The bridge that it is in.
+    pub bridge: Option<(Box<str>, BridgeKind)>,
+    /// How long it has been there, in whole seconds as milliseconds.
+    pub age_ms: i64,
+}
+
+/// What state a channel is in when it is asked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub enum ListedState {
+    /// Its far end rings.
+    Ringing,
+    /// It was answered.
+    Up,
+    /// Neither.
+    Other,
 }
 
 /// An `OriginateResponse`: it names its channel only when it succeeded.
@@ -252,6 +288,11 @@ pub enum Said {
     /// The PBX started: channels from before are gone.
     Booted {
         /// When it started.
+        at: Micros,
+    },
+    /// The PBX ends: its channels go with it.
+    ShutDown {
+        /// When.
         at: Micros,
     },
 }
@@ -351,7 +392,7 @@ pub fn decode(envelope: &Envelope<'_>, reading: &Reading) -> Decoded {
         Source::Ami => ami::decode(envelope, reading),
         Source::Cel => cel::decode(envelope, envelope.at, Teller::Cel),
         Source::QueueLog => queue_log::decode(envelope),
-        Source::Heartbeat | Source::ImportEnd | Source::Gap | Source::Unreadable => Decoded::default(),
+        Source::Heartbeat | Source::ImportEnd | Source::Gap | Source::Unreadable | Source::Resync => Decoded::default(),
     }
 }
 

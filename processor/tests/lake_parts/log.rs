@@ -29,7 +29,11 @@ impl MemoryLog {
 
 impl EventLog for MemoryLog {
     fn topics(&self) -> Vec<TopicSpec> {
-        let spec = |name: &str| TopicSpec { name: name.to_owned(), partitions: PARTITIONS, cleanup: Cleanup::Compact };
+        let spec = |name: &str| TopicSpec {
+            name: name.to_owned(),
+            partitions: PARTITIONS,
+            cleanup: Cleanup::Compact { after: None },
+        };
         calltide_schemas::topics::TOPICS.iter().map(|topic| spec(topic.name)).collect()
     }
 

@@ -8,7 +8,7 @@ use futures::stream::BoxStream;
 use object_store::local::LocalFileSystem;
 use object_store::path::Path;
 use object_store::{
-    CopyOptions, Error, GetOptions, GetResult, ListResult, MultipartUpload, ObjectMeta, ObjectStore,
+    CopyOptions, Error, GetOptions, GetResult, ListResult, MultipartUpload, ObjectMeta, ObjectStore, PutMode,
     PutMultipartOptions, PutOptions, PutPayload, PutResult, Result,
 };
 
@@ -73,7 +73,9 @@ impl ObjectStore for FaultyStore {
         if let Some((before, _)) = steps {
             self.strike(before)?;
         }
-        let put = self.files.put_opts(location, payload, opts).await?;
+        // The local store knows no conditions of this kind; there is one process here.
+        let mode = if matches!(opts.mode, PutMode::Update(_)) { PutMode::Overwrite } else { opts.mode };
+        let put = self.files.put_opts(location, payload, PutOptions { mode, ..opts }).await?;
         if let Some((_, after)) = steps {
             self.strike(after)?;
         }

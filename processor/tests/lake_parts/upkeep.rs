@@ -5,7 +5,8 @@ use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use calltide_processor::lake::{Done, LakeError, LakeThread, Options, Retention, Upkeep};
+use calltide_eventlog::EventLog;
+use calltide_processor::lake::{Done, LakeError, LakeThread, Options, Retention, Tables, Upkeep};
 use deltalake_core::DeltaTableBuilder;
 use url::Url;
 
@@ -31,7 +32,7 @@ fn retain(days: u32) -> Upkeep {
 
 /// Does it as the command does while nobody else writes.
 fn run(site: &Site, asked: Upkeep) -> Result<Vec<Done>, LakeError> {
-    let thread = LakeThread::start(site.lake(), site.log.clone(), Options::default())?;
+    let thread = LakeThread::start(site.lake(), site.log.clone(), Options::default(), Tables::All)?;
     let mut all = Vec::new();
     let done = thread.upkeep(asked, &mut |done| all.push(done));
     thread.stop()?;
@@ -72,6 +73,20 @@ fn asked_to_each_day_becomes_one_file_with_the_same_rows() {
     assert_eq!(done.iter().map(|done| done.files).sum::<usize>(), 11);
     assert_eq!((site.files("rejects"), site.rejects()), (4, before));
     assert_eq!(run(&site, compact()).unwrap(), []);
+}
+
+#[test]
+fn what_the_tables_have_is_told_by_topic_and_partition() {
+    let site = Site::new();
+    site.reject("a", 1, NINE, "malformed");
+    let thread = LakeThread::start(site.lake(), site.log.clone(), Options::default(), Tables::All).unwrap();
+    let stored = |partition| thread.stored().unwrap().get(&("calltide.rejects".to_owned(), partition)).copied();
+    thread.flush_and_wait().unwrap();
+    let ends = [0, 1].map(|partition| site.log.bounds("calltide.rejects", partition).unwrap().1);
+    let with_rows = usize::from(site.log.bounds("calltide.rejects", 1).unwrap().1 > 10);
+    assert_eq!(stored(u32::try_from(with_rows).unwrap()), Some(ends[with_rows]), "all that is in the log");
+    assert_eq!(stored(7), None, "no such partition");
+    thread.stop().unwrap();
 }
 
 #[test]
@@ -184,7 +199,7 @@ fn readers_see_every_row_once_while_it_is_written_merged_and_cleaned() {
             reads
         });
         // All of one day, so that merging has something to do at every turn.
-        let thread = LakeThread::start(site.lake(), site.log.clone(), Options::default()).unwrap();
+        let thread = LakeThread::start(site.lake(), site.log.clone(), Options::default(), Tables::All).unwrap();
         for n in 0..ROWS {
             site.reject(&format!("r{n:04}"), 1, NINE, "malformed");
             thread.flush_and_wait().unwrap();
@@ -204,7 +219,7 @@ fn readers_see_every_row_once_while_it_is_written_merged_and_cleaned() {
 fn the_clock_alone_sets_it_going() {
     let site = several_days();
     let options = Options { retain: Retention::from([("rejects", 5)]), ..Options::default() };
-    let thread = LakeThread::start(site.lake(), site.log.clone(), options).unwrap();
+    let thread = LakeThread::start(site.lake(), site.log.clone(), options, Tables::All).unwrap();
     // At first nothing is due, but commits.
     thread.flush_and_wait().unwrap();
     assert_eq!(site.files("rejects"), 11);

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 use std::time::Duration;
 
-use calltide_eventlog::{Batch, EventLog, LogError, Offset, Partition, Record, Result, TopicSpec, Worker};
+use calltide_eventlog::{Batch, Cleanup, EventLog, LogError, Offset, Partition, Record, Result, TopicSpec, Worker};
 use calltide_ingest::import::{ImportPlan, import};
 use calltide_processor::calls::CallSettings;
 use calltide_schemas::Micros;
@@ -145,7 +145,8 @@ struct MemoryLog {
 
 impl EventLog for MemoryLog {
     fn topics(&self) -> Vec<TopicSpec> {
-        Vec::new()
+        let cleanup = Cleanup::Delete { after: None };
+        vec![TopicSpec { name: "calltide.events".into(), partitions: 1, cleanup }]
     }
 
     fn append(&self, _: &str, _: Partition, mut records: Vec<Record>) -> Result<Offset> {

@@ -43,6 +43,7 @@ fn table_name(word: &str) -> Option<&'static str> {
         "legs" => "legs",
         "visits" => "queue_visits",
         "rejects" => "rejects",
+        "sources" => "sources",
         _ => return None,
     })
 }
@@ -53,9 +54,11 @@ fn in_order<'a>(tables: &'a Tables, table: &str) -> Vec<&'a Row> {
         "legs" => "offered_at",
         "queue_visits" => "entered_at",
         "rejects" => "at",
+        "sources" => "first_event_at",
         _ => "started_at",
     };
     let mut rows = rows(tables, table);
+    // Stable: what begins at once is in the order of keys.
     rows.sort_by_key(|row| row[begin].as_i64());
     rows
 }

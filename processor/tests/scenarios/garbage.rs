@@ -178,7 +178,7 @@ fn is_unreadable(told: &Told) -> bool {
         Source::Cel => !(filled("eventtype") && filled("uniqueid")),
         Source::QueueLog => told.fields.len() < 5,
         Source::Unreadable => true,
-        Source::Heartbeat | Source::ImportEnd | Source::Gap => false,
+        Source::Heartbeat | Source::ImportEnd | Source::Gap | Source::Resync => false,
     }
 }
 

@@ -15,11 +15,15 @@ mod moves;
 
 mod endings;
 
+mod cuts;
+
 mod columns;
 
 mod disorder;
 
 mod garbage;
+
+mod sources;
 
 mod captures;
 mod truth;

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use calltide_eventlog::{Output, Record};
 use calltide_processor::calls::{CallSettings, Calls};
-use calltide_processor::fold::{Effects, Fold};
+use calltide_processor::fold::{Effects, Fold, Measure};
 use calltide_schemas::tables::TABLES;
 use serde_json::{Map, Value};
 
@@ -23,6 +23,8 @@ pub(crate) struct Replay {
     pub(crate) outputs: Vec<Output>,
     /// What was ignored, by reason.
     pub(crate) notes: BTreeMap<&'static str, u64>,
+    /// What `/metrics` would show, by name and labels.
+    pub(crate) measured: BTreeMap<String, f64>,
 }
 
 impl Replay {
@@ -33,6 +35,7 @@ impl Replay {
             state: BTreeMap::new(),
             outputs: Vec::new(),
             notes: BTreeMap::new(),
+            measured: BTreeMap::new(),
         }
     }
 
@@ -40,6 +43,10 @@ impl Replay {
     pub(crate) fn take(&mut self, record: &Record) {
         let mut effects = Effects::default();
         self.fold.apply(record, &mut effects);
+        for Measure { of, labels, value } in self.fold.measures() {
+            let labels: Vec<_> = labels.iter().map(|(name, value)| format!("{name}={value}")).collect();
+            self.measured.insert(format!("{} {}", of.name, labels.join(" ")), value);
+        }
         for change in self.fold.changes() {
             match change.value {
                 Some(value) => self.state.insert(change.key, value),

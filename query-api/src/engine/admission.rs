@@ -34,6 +34,8 @@ impl Principal {
 pub(super) enum Author {
     Asker,
     Report,
+    /// Asks whether queries are answered; it never waits behind reports.
+    Probe,
 }
 
 /// What a query's turn is counted among.

@@ -7,7 +7,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use arrow::array::{RecordBatch, StringArray};
-use arrow::datatypes::{DataType, Field, Schema};
+use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use async_trait::async_trait;
 use calltide_schemas::tables::{Kind, TABLES, TableDef, table};
 use datafusion::catalog::{MemTable, SchemaProvider, TableProvider};
@@ -24,7 +24,8 @@ use super::scan::LakeTable;
 
 /// The view with the columns of all tables.
 pub(super) const COLUMNS: &str = "columns";
-/// The column of `attempts` that is computed.
+/// The table with a computed column, and that column.
+const ATTEMPTS: &str = "attempts";
 const ATTEMPT_NO: &str = "attempt_no";
 const ATTEMPT_NO_DOC: &str = "which dial of this contact it is, over all PBXs, from 1; null for calls dialled by hand";
 
@@ -43,6 +44,29 @@ impl Tables {
         }
         Ok(Self { laid })
     }
+
+    /// All tables without rows, none of them put together of others: what plans are made over before it is known what there is.
+    pub(super) fn without_rows() -> Self {
+        let none = |name: &'static str| -> Option<(&'static str, Arc<dyn TableProvider>)> {
+            Some((name, Arc::new(EmptyTable::new(columns_of(name)?))))
+        };
+        Self { laid: TABLES.iter().map(|def| def.name).chain([COLUMNS]).filter_map(none).collect() }
+    }
+}
+
+/// The columns of a table as a query sees them; `None`: there is no such table.
+pub(super) fn columns_of(name: &str) -> Option<SchemaRef> {
+    if name == COLUMNS {
+        return Some(dictionary());
+    }
+    let def = table(name)?;
+    let columns = fact::schema(def);
+    if name != ATTEMPTS {
+        return Some(columns);
+    }
+    let numbered = Field::new(ATTEMPT_NO, DataType::Int64, true);
+    let fields = columns.fields().iter().map(|field| field.as_ref().clone()).chain([numbered]);
+    Some(Arc::new(Schema::new(fields.collect::<Vec<_>>())))
 }
 
 #[async_trait]
@@ -92,7 +116,7 @@ fn lay(moment: &TableMoment) -> Result<Arc<dyn TableProvider>> {
             LogicalPlanBuilder::scan(def.name, provider_as_source(none), None)?.build()?
         }
     };
-    let plan = if def.name == "attempts" { number(def, plan)? } else { plan };
+    let plan = if def.name == ATTEMPTS { number(def, plan)? } else { plan };
     Ok(Arc::new(ViewTable::new(plan, None)))
 }
 
@@ -122,13 +146,17 @@ fn columns() -> Result<Arc<dyn TableProvider>> {
             rows.push([def.name, column.name, kind, column.doc]);
         }
         rows.push([def.name, calltide_schemas::tables::DAY, "text", "UTC day of the row, YYYY-MM-DD"]);
-        if def.name == "attempts" {
+        if def.name == ATTEMPTS {
             rows.push([def.name, ATTEMPT_NO, "bigint", ATTEMPT_NO_DOC]);
         }
     }
-    let names = ["table_name", "column_name", "data_type", "comment"];
-    let schema = Arc::new(Schema::new(names.map(|name| Field::new(name, DataType::Utf8, false)).to_vec()));
+    let schema = dictionary();
     let column = |at: usize| Arc::new(rows.iter().map(|row| row.get(at).copied()).collect::<StringArray>()) as _;
     let batch = RecordBatch::try_new(Arc::clone(&schema), vec![column(0), column(1), column(2), column(3)])?;
     Ok(Arc::new(MemTable::try_new(schema, vec![vec![batch]])?))
+}
+
+fn dictionary() -> SchemaRef {
+    let names = ["table_name", "column_name", "data_type", "comment"];
+    Arc::new(Schema::new(names.map(|name| Field::new(name, DataType::Utf8, false)).to_vec()))
 }

@@ -7,6 +7,10 @@ use std::time::Duration;
 use calltide_eventlog::LogError;
 use datafusion::error::DataFusionError;
 use deltalake_core::DeltaTableError;
+use tokio::task::JoinError;
+
+/// tokio's words for the panic of a task.
+const PANICKED: &str = "panicked with message";
 
 /// What can go wrong with a query.
 #[derive(Debug, thiserror::Error)]
@@ -63,11 +67,14 @@ pub enum QueryError {
     #[error("query ended with the server")]
     Ended,
     /// More facts wait in the log for the lake's writer than fit into memory.
-    #[error("table {table} in the lake is more than {bytes_max} bytes behind the log")]
+    #[error(
+        "the lake is too far behind the log: the facts of table {table} that it lacks would take more than the {} MiB that all tables together have for that; it is catching up, try again later",
+        .bytes_max >> 20
+    )]
     Behind {
         /// The table.
         table: &'static str,
-        /// How far it may be behind.
+        /// How much memory the facts that the lake lacks may take, of all tables together.
         bytes_max: usize,
     },
     /// The lake cannot be read.
@@ -78,6 +85,14 @@ pub enum QueryError {
         /// Why.
         #[source]
         source: Box<DeltaTableError>,
+    },
+    /// The lake's store does not answer, or not as a store that is well.
+    #[error("the lake at {place} cannot be reached: {reason}")]
+    Away {
+        /// Its URL.
+        place: String,
+        /// What the last request to it came to.
+        reason: String,
     },
     /// The lake has something that this program never writes and reads wrongly if it went on.
     #[error("lake table {table} uses {feature}, which is not supported")]
@@ -128,6 +143,7 @@ impl QueryError {
             Self::Ended => "ended",
             Self::Behind { .. } | Self::Lake { .. } | Self::LakeFeature { .. } => "lake",
             Self::Io { .. } => "io",
+            Self::Away { .. } => "away",
             Self::Log(_) | Self::Fact { .. } => "log",
         }
     }
@@ -146,7 +162,18 @@ impl QueryError {
             DataFusionError::SQL(..) | DataFusionError::Plan(_) | DataFusionError::SchemaError(..) => {
                 Self::Invalid { message }
             }
+            // DataFusion's words for a nested loop join that found no room for a single batch.
+            DataFusionError::Internal(text) if text.contains("produced no data to spill") => {
+                Self::Resources { message: "there is no room left for a join".to_owned() }
+            }
             DataFusionError::Internal(_) => Self::Internal { message },
+            // A task of its own that an operator has started; what it waited for may have been one, too.
+            DataFusionError::External(cause)
+                if cause.downcast_ref().is_some_and(JoinError::is_panic) || message.contains(PANICKED) =>
+            {
+                Self::Panicked { message }
+            }
+            DataFusionError::ExecutionJoin(cause) if cause.is_panic() => Self::Panicked { message },
             DataFusionError::NotImplemented(_) => Self::Invalid { message },
             _ => Self::Failed { message },
         }

@@ -28,6 +28,14 @@ pub(super) struct Entry {
     pub(super) version: i64,
 }
 
+impl Entry {
+    /// Memory that it takes.
+    pub(super) fn bytes(&self) -> usize {
+        // The key is counted by two numbers.
+        size_of::<Self>() + self.key.len() + 2 * size_of::<usize>()
+    }
+}
+
 /// The table's columns as they are read, and `day`.
 pub(super) fn schema(def: &TableDef) -> SchemaRef {
     let columns = columns(def);

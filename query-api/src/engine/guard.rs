@@ -9,7 +9,7 @@ use std::collections::HashMap;
 use std::ops::ControlFlow;
 
 use datafusion::sql::parser::{DFParser, Statement};
-use datafusion::sql::sqlparser::ast::{self, Statement as Sql, Visit, Visitor, visit_expressions, visit_relations};
+use datafusion::sql::sqlparser::ast::{self, Statement as Sql, Visit, Visitor, visit_expressions};
 use datafusion::sql::sqlparser::dialect::GenericDialect;
 use datafusion::sql::sqlparser::keywords::Keyword;
 use datafusion::sql::sqlparser::tokenizer::{Token, Tokenizer};
@@ -26,11 +26,11 @@ const COMMAS_MAX: usize = 5_000;
 /// Deepest nesting of parentheses; the parser's own limit is 50 levels of expressions.
 const NESTING_MAX: usize = 50;
 /// Most arms of UNION, EXCEPT and INTERSECT.
-const ARMS_MAX: usize = 200;
+pub(super) const ARMS_MAX: usize = 200;
 /// Most combinations of columns that one query groups by at once: a CUBE of seven.
-const GROUPINGS_MAX: usize = 128;
+pub(super) const GROUPINGS_MAX: usize = 128;
 /// Most tables read by one query, each repetition counted.
-const RELATIONS_MAX: usize = 100;
+pub(super) const RELATIONS_MAX: usize = 100;
 
 /// Parses one reading statement, or says why not.
 pub(super) fn parse(sql: &str) -> Result<Statement, QueryError> {
@@ -90,7 +90,8 @@ impl Counts {
     fn add(&mut self, token: &Token) {
         match token {
             Token::Whitespace(_) | Token::SemiColon | Token::EOF | Token::Period => {}
-            Token::Number(..) | Token::SingleQuotedString(_) | Token::DollarQuotedString(_) => {}
+            Token::Number(..) | Token::SingleQuotedString(_) | Token::DollarQuotedString(_) | Token::Placeholder(_) => {
+            }
             Token::Comma => self.commas += 1,
             Token::LParen => {
                 self.depth += 1;
@@ -149,21 +150,9 @@ fn check_relations(statement: &Statement) -> Result<(), QueryError> {
         Statement::Statement(sql) => sql,
         Statement::CreateExternalTable(_) | Statement::CopyTo(_) | Statement::Reset(_) => return Ok(()),
     };
-    let mut clauses = Clauses::default();
-    let _: ControlFlow<()> = sql.visit(&mut clauses);
-    let mut sizes: HashMap<&str, usize> = HashMap::new();
-    let size = |sizes: &HashMap<&str, usize>, within: Option<&str>, tables: &[String]| {
-        // A clause that reads what it is named like reads the table of that name.
-        let one =
-            |table: &String| if within == Some(table) { 1 } else { sizes.get(table.as_str()).copied().unwrap_or(1) };
-        tables.iter().map(one).fold(0, usize::saturating_add)
-    };
-    for _ in 0..clauses.named.len() {
-        for (name, tables) in &clauses.named {
-            sizes.insert(name, size(&sizes, Some(name), tables).max(1));
-        }
-    }
-    let tables = size(&sizes, None, &tables_in(sql.as_ref()));
+    let mut reading = Reading::default();
+    let _: ControlFlow<()> = sql.visit(&mut reading);
+    let tables = reading.tables;
     if tables > RELATIONS_MAX {
         return Err(refused(format!("the query reads {tables} tables, at most {RELATIONS_MAX} are allowed")));
     }
@@ -192,31 +181,74 @@ fn check_groupings(statement: &Statement) -> Result<(), QueryError> {
     Ok(())
 }
 
-/// The clauses of all WITHs, each with the tables it names.
+/// Counts what a query reads, clauses and what stands between parentheses included. A clause's name means it after it, within
+/// its own query; an inner name hides an outer one.
 #[derive(Default)]
-struct Clauses {
-    named: Vec<(String, Vec<String>)>,
+struct Reading {
+    tables: usize,
+    within: Vec<Scope>,
 }
 
-impl Visitor for Clauses {
+/// A query that is being gone through.
+#[derive(Default)]
+struct Scope {
+    /// The clauses of its WITH: their queries, to be known again by where they are, and their names.
+    clauses: Vec<(*const ast::Query, String)>,
+    /// How many tables those that were gone through already read.
+    sizes: HashMap<String, usize>,
+    tables: usize,
+}
+
+impl Reading {
+    fn add(&mut self, tables: usize) {
+        let count = self.within.last_mut().map_or(&mut self.tables, |scope| &mut scope.tables);
+        *count = count.saturating_add(tables);
+    }
+}
+
+impl Visitor for Reading {
     type Break = ();
 
     fn pre_visit_query(&mut self, query: &ast::Query) -> ControlFlow<()> {
-        for clause in query.with.iter().flat_map(|with| &with.cte_tables) {
-            self.named.push((clause.alias.name.value.to_lowercase(), tables_in(clause.query.as_ref())));
+        let clauses = query.with.iter().flat_map(|with| &with.cte_tables);
+        let clauses = clauses.map(|clause| (std::ptr::from_ref(clause.query.as_ref()), name_of(&clause.alias.name)));
+        self.within.push(Scope { clauses: clauses.collect(), ..Scope::default() });
+        ControlFlow::Continue(())
+    }
+
+    fn post_visit_query(&mut self, query: &ast::Query) -> ControlFlow<()> {
+        let tables = self.within.pop().map_or(0, |scope| scope.tables);
+        if let Some(scope) = self.within.last_mut()
+            && let Some((_, name)) = scope.clauses.iter().find(|(clause, _)| std::ptr::eq(*clause, query))
+        {
+            scope.sizes.insert(name.clone(), tables.max(1));
+            return ControlFlow::Continue(());
+        }
+        self.add(tables);
+        ControlFlow::Continue(())
+    }
+
+    fn pre_visit_relation(&mut self, relation: &ast::ObjectName) -> ControlFlow<()> {
+        let name = relation.0.last().map(ToString::to_string).unwrap_or_default();
+        let name = name.trim_matches('"').to_lowercase();
+        let known = self.within.iter().rev().find_map(|scope| scope.sizes.get(&name));
+        let tables = known.copied().unwrap_or(1);
+        self.add(tables);
+        ControlFlow::Continue(())
+    }
+
+    #[expect(clippy::wildcard_enum_match_arm, reason = "tables by name are counted as such")]
+    fn pre_visit_table_factor(&mut self, factor: &ast::TableFactor) -> ControlFlow<()> {
+        match factor {
+            ast::TableFactor::Table { .. } | ast::TableFactor::NestedJoin { .. } => {}
+            _ => self.add(1),
         }
         ControlFlow::Continue(())
     }
 }
 
-fn tables_in(part: &impl Visit) -> Vec<String> {
-    let mut names = Vec::new();
-    let _: ControlFlow<()> = visit_relations(part, |name| {
-        let last = name.0.last().map(ToString::to_string).unwrap_or_default();
-        names.push(last.trim_matches('"').to_lowercase());
-        ControlFlow::Continue(())
-    });
-    names
+fn name_of(name: &ast::Ident) -> String {
+    name.value.to_lowercase()
 }
 
 /// The first word of a statement, for the message.

@@ -4,7 +4,7 @@
 //! commits that came since. It knows nothing of the log's records: [`super::tail`] has those.
 
 use std::collections::HashMap;
-use std::path::{Path, PathBuf};
+use std::io::ErrorKind;
 use std::sync::Arc;
 
 use calltide_eventlog::Offset;
@@ -12,11 +12,11 @@ use calltide_schemas::lake::{CURRENT, txn_app_id};
 use calltide_schemas::tables::{DAY, TableDef};
 use deltalake_core::table::builder::DeltaTableBuilder;
 use deltalake_core::{DeltaTable, DeltaTableError};
-use object_store::ObjectMeta;
 use object_store::path::Path as StorePath;
-use url::Url;
+use object_store::{ObjectMeta, ObjectStoreExt};
 
 use super::QueryError;
+use super::store::LakePlace;
 
 /// One table of the lake at one version.
 #[derive(Debug)]
@@ -38,7 +38,7 @@ pub(super) struct LakeFile {
 
 /// The lake's tables, as far as they were asked for.
 pub(super) struct Lake {
-    root: PathBuf,
+    place: LakePlace,
     generation: String,
     opened: HashMap<&'static str, Opened>,
 }
@@ -50,22 +50,29 @@ struct Opened {
 }
 
 impl Lake {
-    pub(super) fn new(root: PathBuf) -> Self {
-        Self { root, generation: String::new(), opened: HashMap::new() }
+    pub(super) fn new(place: LakePlace) -> Self {
+        Self { place, generation: String::new(), opened: HashMap::new() }
     }
 
     /// Finds out which generation is in use; to be called once per query, before its snapshots. False: there is no lake yet.
-    pub(super) fn find_generation(&mut self) -> Result<bool, QueryError> {
-        let path = self.root.join(CURRENT);
-        let text = match std::fs::read_to_string(&path) {
-            Ok(text) => text,
-            Err(e) if e.kind() == std::io::ErrorKind::NotFound => String::new(),
-            Err(source) => return Err(QueryError::Io { what: format!("cannot read {}", path.display()), source }),
+    pub(super) async fn find_generation(&mut self) -> Result<bool, QueryError> {
+        let unusable = |source| QueryError::Io { what: format!("cannot read the lake's {CURRENT}"), source };
+        let (_, path) = self.place.within(CURRENT).ok_or_else(|| unusable(ErrorKind::InvalidInput.into()))?;
+        let found = async { self.place.store().get(&path).await?.bytes().await };
+        let text = match found.await {
+            Ok(bytes) => String::from_utf8_lossy(&bytes).into_owned(),
+            Err(object_store::Error::NotFound { .. }) => {
+                if !self.place.is_there().await.map_err(|error| unusable(error.into()))? {
+                    let url = self.place.url();
+                    return Err(unusable(std::io::Error::other(format!("there is no bucket or container for {url}"))));
+                }
+                String::new()
+            }
+            Err(error) => return Err(unusable(error.into())),
         };
         let name = text.trim();
         if name.contains(['/', '\\']) || name.starts_with('.') {
-            let source = std::io::Error::other(format!("`{name}` is not the name of a generation"));
-            return Err(QueryError::Io { what: format!("cannot use {}", path.display()), source });
+            return Err(unusable(std::io::Error::other(format!("`{name}` is not the name of a generation"))));
         }
         if name != self.generation {
             self.opened.clear();
@@ -80,11 +87,6 @@ impl Lake {
         def: &'static TableDef,
         partitions: u32,
     ) -> Result<Option<Arc<Snapshot>>, QueryError> {
-        let dir = self.root.join(&self.generation).join(def.name);
-        if !dir.join("_delta_log").is_dir() {
-            self.opened.remove(def.name);
-            return Ok(None);
-        }
         let failed = |e: DeltaTableError| QueryError::Lake { table: def.name, source: Box::new(e) };
         let kept = self.opened.remove(def.name);
         let opened = match kept {
@@ -97,9 +99,9 @@ impl Lake {
                 }
                 opened.table
             }
-            None => match open(&dir).await {
+            None => match open(&self.place, &format!("{}/{}/", self.generation, def.name)).await {
                 Ok(table) => table,
-                // The writer has made the directory and not yet its first commit.
+                // The writer has not made its first commit yet.
                 Err(DeltaTableError::NotATable(_)) => return Ok(None),
                 Err(e) => return Err(failed(e)),
             },
@@ -112,9 +114,17 @@ impl Lake {
     }
 }
 
-async fn open(dir: &Path) -> Result<DeltaTable, DeltaTableError> {
-    let url = Url::from_directory_path(dir).map_err(|()| DeltaTableError::NotATable(dir.display().to_string()))?;
-    DeltaTableBuilder::from_url(url)?.load().await
+async fn open(place: &LakePlace, name: &str) -> Result<DeltaTable, DeltaTableError> {
+    let (url, _) = place.within(name).ok_or_else(|| DeltaTableError::InvalidTableLocation(name.to_owned()))?;
+    // By its path alone: which store it is in is not told by the URL here, and deltalake knows files' URLs best.
+    let builder = DeltaTableBuilder::from_url(url.clone())?.with_storage_backend(Arc::clone(place.store()), url);
+    let mut table = builder.build()?;
+    // A folder that is not there at all is told in other words by each store.
+    if !table.log_store().is_delta_table_location().await? {
+        return Err(DeltaTableError::NotATable(name.to_owned()));
+    }
+    table.load().await?;
+    Ok(table)
 }
 
 async fn read(

@@ -1,7 +1,8 @@
 //! The end of the log that is not in the lake yet, per table: decoded facts, the newest version of each key.
 //!
 //! A tail is kept between queries: each query reads only the records that came since, and forgets those that the lake has
-//! taken over. What results is an [`Overlay`]: rows to add, and keys whose rows in the lake they replace.
+//! taken over. What results is an [`Overlay`]: rows to add, and keys whose rows in the lake they replace. How much memory it
+//! may take is said by [`super::moment`], which keeps all tails.
 //! It knows nothing of SQL; [`super::catalog`] lays the overlay over the lake's rows.
 
 use std::collections::{HashMap, HashSet};
@@ -26,6 +27,16 @@ pub(super) struct Overlay {
     pub(super) rows: Vec<RecordBatch>,
     /// Keys whose rows in the lake no longer count: replaced, or removed by a tombstone.
     pub(super) hidden: Arc<HashSet<Arc<str>>>,
+    /// Memory that it takes beside the records that it was made of.
+    bytes: usize,
+}
+
+/// How much memory a tail may take.
+pub(super) struct Room<'a> {
+    /// Of all tails together.
+    pub(super) bytes_max: usize,
+    /// Whether there is room for a tail of so many bytes, beside others that are needed now.
+    pub(super) has: &'a mut dyn FnMut(usize) -> bool,
 }
 
 /// One table's tail.
@@ -34,6 +45,10 @@ pub(super) struct Tail {
     spans: Vec<Span>,
     chunks: Vec<Chunk>,
     overlay: Arc<Overlay>,
+    /// Records came or went since the overlay was laid.
+    changed: bool,
+    /// Where the lake was when the log was too far ahead of it: it still is for as long as the lake stays there.
+    too_far_from: Option<Vec<Offset>>,
 }
 
 /// The offsets of one partition that are held: `from` on belongs to the log, `next` is where reading goes on.
@@ -48,6 +63,7 @@ struct Chunk {
     partition: Partition,
     entries: Vec<Entry>,
     rows: RecordBatch,
+    /// Memory that they take, decoded.
     bytes: usize,
 }
 
@@ -60,7 +76,13 @@ struct Newest {
 
 impl Tail {
     pub(super) fn new(def: &'static TableDef) -> Self {
-        Self { def, spans: Vec::new(), chunks: Vec::new(), overlay: Arc::default() }
+        let (spans, chunks, overlay) = (Vec::new(), Vec::new(), Arc::default());
+        Self { def, spans, chunks, overlay, changed: false, too_far_from: None }
+    }
+
+    /// Memory that it takes.
+    pub(super) fn bytes(&self) -> usize {
+        self.chunks.iter().map(|chunk| chunk.bytes).sum::<usize>() + self.overlay.bytes
     }
 
     /// Brings the tail to exactly the facts from `lake_next` (what the lake has not) to `ends`, both per partition.
@@ -69,37 +91,60 @@ impl Tail {
         log: &dyn EventLog,
         lake_next: &[Offset],
         ends: &[Offset],
-        bytes_max: usize,
+        room: &mut Room<'_>,
     ) -> Result<Arc<Overlay>, QueryError> {
+        if self.too_far_from.as_deref() == Some(lake_next) {
+            return Err(self.behind(room));
+        }
         let stale = |span: &Span, lake: Offset, end: Offset| lake < span.from || end < span.next;
         let moved_back = self.spans.iter().zip(lake_next).zip(ends).any(|((span, lake), end)| stale(span, *lake, *end));
-        if moved_back || self.spans.len() != ends.len() {
+        if moved_back || self.spans.len() != ends.len() || self.too_far_from.is_some() {
             // Another generation of the lake is in use, or another log: nothing held is to be trusted.
             *self = Self::new(self.def);
             self.spans = vec![Span::default(); ends.len()];
         }
-        let mut changed = false;
-        for (partition, (lake, end)) in (0..).zip(lake_next.iter().zip(ends)) {
-            changed |= self.forget(partition, *lake);
-            changed |= self.read(log, partition, *end, bytes_max)?;
+        for (partition, lake) in (0..).zip(lake_next) {
+            self.forget(partition, *lake);
         }
-        if changed {
+        for (partition, end) in (0..).zip(ends) {
+            self.read(log, partition, *end, room)?;
+        }
+        if self.changed {
             let laid = self.lay().map_err(|e| QueryError::Failed { message: e.to_string() })?;
             self.overlay = Arc::new(laid);
+            self.changed = false;
+            self.check(room)?;
         }
         Ok(Arc::clone(&self.overlay))
     }
 
+    /// Whether there is room for what is held. Where there would be none for it alone, it is let go until the lake has moved.
+    fn check(&mut self, room: &mut Room<'_>) -> Result<(), QueryError> {
+        let bytes = self.bytes();
+        if (room.has)(bytes) {
+            return Ok(());
+        }
+        if bytes > room.bytes_max {
+            let from = self.spans.iter().map(|span| span.from).collect();
+            *self = Self { too_far_from: Some(from), ..Self::new(self.def) };
+        }
+        Err(self.behind(room))
+    }
+
+    fn behind(&self, room: &Room<'_>) -> QueryError {
+        QueryError::Behind { table: self.def.name, bytes_max: room.bytes_max }
+    }
+
     /// Drops what the lake has taken over.
-    fn forget(&mut self, partition: Partition, lake_next: Offset) -> bool {
-        let Some(span) = self.spans.get_mut(partition as usize) else { return false };
+    fn forget(&mut self, partition: Partition, lake_next: Offset) {
+        let Some(span) = self.spans.get_mut(partition as usize) else { return };
         if lake_next <= span.from {
-            return false;
+            return;
         }
         *span = Span { from: lake_next, next: span.next.max(lake_next) };
         let gone = |chunk: &Chunk| chunk.entries.last().is_none_or(|last| last.offset < lake_next);
         self.chunks.retain(|chunk| chunk.partition != partition || !gone(chunk));
-        true
+        self.changed = true;
     }
 
     fn read(
@@ -107,43 +152,54 @@ impl Tail {
         log: &dyn EventLog,
         partition: Partition,
         end: Offset,
-        bytes_max: usize,
-    ) -> Result<bool, QueryError> {
-        let Some(mut span) = self.spans.get(partition as usize).copied() else { return Ok(false) };
+        room: &mut Room<'_>,
+    ) -> Result<(), QueryError> {
+        let Some(mut next) = self.spans.get(partition as usize).map(|span| span.next) else { return Ok(()) };
         let topic = self.def.topic;
-        let mut changed = false;
-        span.next = span.next.max(log.bounds(topic, partition)?.0);
-        while span.next < end {
-            let batch = log.read(topic, partition, span.next, READ_BYTES)?;
+        if next >= end {
+            return Ok(());
+        }
+        let first = log.bounds(topic, partition)?.0;
+        if next < first {
+            tracing::error!(
+                topic,
+                partition,
+                from = next,
+                to = first,
+                "neither the log nor the tables have these facts"
+            );
+            next = first;
+        }
+        while next < end {
+            let batch = log.read(topic, partition, next, READ_BYTES)?;
             for (from, to) in &batch.damaged {
                 tracing::warn!(topic, partition, from, to, "damaged records are missing from query results");
             }
-            if batch.next <= span.next {
+            if batch.next <= next {
                 break;
             }
-            span.next = batch.next.min(end);
+            next = batch.next.min(end);
             let mut records = batch.records;
             records.retain(|r| r.offset < end);
             if let Some(first) = records.first() {
                 let offset = first.offset;
-                let bytes = records.iter().map(|r| r.record.payload.as_ref().map_or(0, Vec::len)).sum();
                 let (entries, rows) = fact::decode(self.def, partition, &records).map_err(|e| QueryError::Fact {
                     topic,
                     partition,
                     offset,
                     message: e.to_string(),
                 })?;
+                let bytes = rows.get_array_memory_size() + entries.iter().map(Entry::bytes).sum::<usize>();
                 self.chunks.push(Chunk { partition, entries, rows, bytes });
-                changed = true;
+                self.changed = true;
             }
-            if self.chunks.iter().map(|c| c.bytes).sum::<usize>() > bytes_max {
-                return Err(QueryError::Behind { table: self.def.name, bytes_max });
+            // At once, so that what is held and where it ends agree, whatever becomes of this query.
+            if let Some(span) = self.spans.get_mut(partition as usize) {
+                span.next = next;
             }
+            self.check(room)?;
         }
-        if let Some(kept) = self.spans.get_mut(partition as usize) {
-            *kept = span;
-        }
-        Ok(changed)
+        Ok(())
     }
 
     /// Lays the chunks over each other.
@@ -171,13 +227,21 @@ impl Tail {
                 }
             }
         }
-        let hidden = newest.keys().map(|key| Arc::clone(key)).collect();
+        let hidden: HashSet<_> = newest.keys().map(|key| Arc::clone(key)).collect();
+        let mut bytes = hidden.capacity() * size_of::<Arc<str>>();
         let mut rows = Vec::new();
         for (chunk, live) in self.chunks.iter().zip(live) {
-            rows.push(filter_record_batch(&chunk.rows, &BooleanArray::from(live))?);
+            let kept = filter_record_batch(&chunk.rows, &BooleanArray::from(live))?;
+            if kept.num_rows() == 0 {
+                continue;
+            }
+            // A chunk that is kept as a whole is not copied.
+            if kept.num_rows() < chunk.rows.num_rows() {
+                bytes += kept.get_array_memory_size();
+            }
+            rows.push(kept);
         }
-        rows.retain(|batch| batch.num_rows() > 0);
-        Ok(Overlay { rows, hidden: Arc::new(hidden) })
+        Ok(Overlay { rows, hidden: Arc::new(hidden), bytes })
     }
 }
 

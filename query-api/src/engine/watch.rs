@@ -15,8 +15,6 @@ use tokio::sync::watch;
 
 /// How often it looks while something runs.
 const PERIOD: Duration = Duration::from_millis(20);
-/// Work that goes on for so long after it was stopped holds its thread.
-const STUCK_AFTER: Duration = Duration::from_secs(5);
 /// How long those that were told to stop may take before others are.
 const STOP_PATIENCE: Duration = Duration::from_millis(500);
 /// How much of a query's text is kept to name it by.
@@ -32,6 +30,8 @@ pub(super) struct Limits {
     pub(super) memory_bytes: u64,
     /// Above this, the last resort.
     pub(super) memory_bytes_last: u64,
+    /// Work that goes on for so long after it was stopped holds its thread: it is stuck.
+    pub(super) stuck_after: Duration,
     /// So many stuck ones leave nobody to work.
     pub(super) stuck_max: usize,
     /// What is done then.
@@ -81,6 +81,11 @@ impl Watch {
             ended: AtomicBool::new(false),
             stop: watch::Sender::new(Told::Nobody),
         });
+        if resident_bytes().is_none() {
+            tracing::warn!(
+                "this system does not tell how much memory a process holds: memory outside the pool is not limited"
+            );
+        }
         let looked_at = Arc::downgrade(&shared);
         std::thread::Builder::new().name("query-watch".to_owned()).spawn(move || look(&looked_at, &limits))?;
         Ok(Self { shared })
@@ -111,15 +116,19 @@ pub(super) struct Asked {
 impl Asked {
     /// Work for the query begins; it ends when the result is dropped.
     pub(super) fn work(&self) -> Work {
-        let id = self.shared.next.fetch_add(1, Ordering::Relaxed);
-        self.shared.work.lock().insert(id, Arc::clone(&self.query));
-        self.shared.begun.notify_all();
-        Work { id, shared: Arc::clone(&self.shared) }
+        Work::on(&self.query, &self.shared)
     }
 
     /// Tells when the query must stop for memory's sake.
     pub(super) fn stop(&self) -> Stop {
         Stop { query: Arc::clone(&self.query), told: self.shared.stop.subscribe() }
+    }
+
+    /// Its result is being handed out; that lasts until the result is dropped, and is no work that ought to end.
+    pub(super) fn writing(&self) -> (Work, Stop) {
+        let heavy = AtomicBool::new(self.query.heavy.load(Ordering::Relaxed));
+        let query = Arc::new(Query { text: self.query.text.clone(), heavy, left: OnceLock::new() });
+        (Work::on(&query, &self.shared), Stop { query, told: self.shared.stop.subscribe() })
     }
 
     /// From now on it counts as heavy.
@@ -136,11 +145,20 @@ pub(super) struct Stop {
 }
 
 impl Stop {
+    /// Whether the query must stop.
+    pub(super) fn is_asked_for(&self) -> bool {
+        self.told.has_changed().unwrap_or(false) && self.is_meant_by(*self.told.borrow())
+    }
+
+    fn is_meant_by(&self, told: Told) -> bool {
+        told == Told::All || told == Told::Heavy && self.query.heavy.load(Ordering::Relaxed)
+    }
+
     /// Becomes ready when the query must stop.
     pub(super) async fn asked_for(&mut self) {
         while self.told.changed().await.is_ok() {
             let told = *self.told.borrow_and_update();
-            if told == Told::All || told == Told::Heavy && self.query.heavy.load(Ordering::Relaxed) {
+            if self.is_meant_by(told) {
                 return;
             }
         }
@@ -159,6 +177,15 @@ impl Drop for Asked {
 pub(super) struct Work {
     id: u64,
     shared: Arc<Shared>,
+}
+
+impl Work {
+    fn on(query: &Arc<Query>, shared: &Arc<Shared>) -> Self {
+        let id = shared.next.fetch_add(1, Ordering::Relaxed);
+        shared.work.lock().insert(id, Arc::clone(query));
+        shared.begun.notify_all();
+        Self { id, shared: Arc::clone(shared) }
+    }
 }
 
 impl Drop for Work {
@@ -187,7 +214,8 @@ fn look(shared: &Weak<Shared>, limits: &Limits) {
 
 fn look_once(shared: &Shared, limits: &Limits, told: &mut Option<Instant>) {
     let work: Vec<_> = shared.work.lock().values().cloned().collect();
-    let stuck: Vec<_> = work.iter().filter(|q| q.left.get().is_some_and(|l| l.elapsed() > STUCK_AFTER)).collect();
+    let stuck: Vec<_> =
+        work.iter().filter(|q| q.left.get().is_some_and(|l| l.elapsed() > limits.stuck_after)).collect();
     metrics::gauge!("calltide_queries_running").set(work.len() as f64);
     metrics::gauge!("calltide_queries_stuck").set(stuck.len() as f64);
     if let Some(query) = stuck.first().filter(|_| stuck.len() >= limits.stuck_max) {

@@ -12,13 +12,11 @@ use datafusion::physical_plan::aggregates::AggregateExec;
 
 use super::admission::Lane;
 
-/// Parquet whose rows fit into memory several times over, whatever is done with them one by one.
-const LIGHT_BYTES_MAX: u64 = 8 << 20;
 /// Operators that can make much of little, beside joins.
 const MULTIPLYING: [&str; 4] = ["LazyMemoryExec", "UnnestExec", "WindowAggExec", "BoundedWindowAggExec"];
 
-/// The lane of a plan.
-pub(super) fn lane(plan: &Arc<dyn ExecutionPlan>) -> Lane {
+/// The lane of a plan, where light ones read so many bytes of files at most.
+pub(super) fn lane(plan: &Arc<dyn ExecutionPlan>, light_reads_max: u64) -> Lane {
     let mut bytes: u64 = 0;
     let mut multiplies = false;
     // It cannot fail, since nothing in it does.
@@ -28,7 +26,7 @@ pub(super) fn lane(plan: &Arc<dyn ExecutionPlan>) -> Lane {
         bytes = bytes.saturating_add(scanned(node.as_ref()));
         Ok(TreeNodeRecursion::Continue)
     });
-    if multiplies || bytes > LIGHT_BYTES_MAX { Lane::Heavy } else { Lane::Light }
+    if multiplies || bytes > light_reads_max { Lane::Heavy } else { Lane::Light }
 }
 
 /// The bytes of the columns that a scan reads, taking all columns for equally long.

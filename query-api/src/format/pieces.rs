@@ -1,4 +1,5 @@
-//! A result written piece by piece, so that a large one is never there twice: each batch of rows is let go once written.
+//! A result written piece by piece, so that a large one is never there twice: a piece is made of about a megabyte of rows, and
+//! each batch of rows is let go, and counted no more, once it is written.
 //!
 //! Must not know who takes the pieces. Read [`super`] for the formats.
 
@@ -11,18 +12,39 @@ use arrow::csv::{Writer as CsvWriter, WriterBuilder as CsvWriterBuilder};
 use arrow::error::ArrowError;
 use arrow::ipc::writer::StreamWriter;
 use arrow::json::writer::{JsonArray, Writer as JsonWriter, WriterBuilder as JsonWriterBuilder};
-use datafusion::execution::memory_pool::MemoryReservation;
 use parking_lot::Mutex;
 
 use super::{Format, TIMES, disarm, table};
 use crate::QueryOutput;
+use crate::engine::Held;
 
-/// The bytes of a result in one format, some batches of rows at a time.
+/// Rows of about so many bytes are written at once; as text they may take some times that.
+const PIECE_BYTES: usize = 1 << 20;
+
+/// The bytes of a result in one format, some rows at a time.
 pub struct Pieces {
     batches: vec::IntoIter<RecordBatch>,
+    /// What of the batch at hand is not written yet.
+    rest: Option<Rest>,
     writer: Option<Writer>,
     written: Pipe,
-    _held: Arc<MemoryReservation>,
+    held: Arc<Held>,
+}
+
+/// The rows of a batch from one on.
+struct Rest {
+    batch: RecordBatch,
+    from: usize,
+    /// So many rows at once.
+    step: usize,
+}
+
+impl Rest {
+    fn of(batch: RecordBatch) -> Self {
+        let bytes = batch.get_array_memory_size().max(1);
+        let step = (PIECE_BYTES.saturating_mul(batch.num_rows()) / bytes).max(1);
+        Self { batch, from: 0, step }
+    }
 }
 
 enum Writer {
@@ -62,15 +84,27 @@ impl Pieces {
             Format::Arrow => Writer::Arrow(Box::new(StreamWriter::try_new(written.clone(), &output.schema)?)),
         };
         let (batches, held) = output.into_batches();
-        Ok(Self { batches: batches.into_iter(), writer: Some(writer), written, _held: held })
+        Ok(Self { batches: batches.into_iter(), rest: None, writer: Some(writer), written, held })
     }
 
     fn write_next(&mut self) -> Result<(), ArrowError> {
-        match (self.batches.next(), &mut self.writer) {
-            (Some(batch), Some(writer)) => writer.write(&batch),
-            (None, Some(_)) => self.writer.take().map_or(Ok(()), |writer| writer.end(&mut self.written)),
-            (_, None) => Ok(()),
+        let Some(writer) = &mut self.writer else { return Ok(()) };
+        if self.held.must_stop() {
+            return Err(ArrowError::MemoryError("the rows were let go, since memory came near its limit".to_owned()));
         }
+        let Some(rest) = self.rest.take().or_else(|| self.batches.next().map(Rest::of)) else {
+            return self.writer.take().map_or(Ok(()), |writer| writer.end(&mut self.written));
+        };
+        let rows = rest.step.min(rest.batch.num_rows() - rest.from);
+        writer.write(&rest.batch.slice(rest.from, rows))?;
+        let from = rest.from + rows;
+        if from < rest.batch.num_rows() {
+            self.rest = Some(Rest { from, ..rest });
+        } else if Arc::strong_count(&self.held) == 1 {
+            // Nobody else has these rows.
+            self.held.let_go(&rest.batch);
+        }
+        Ok(())
     }
 }
 

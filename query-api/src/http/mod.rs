@@ -11,22 +11,22 @@ mod openapi;
 mod outcomes;
 mod params;
 mod problem;
+mod serve;
 mod sql;
 
+pub use health::health_router;
 pub use openapi::openapi;
+pub use serve::{ServeLimits, serve, serve_anybody, serve_within};
 
-use std::future::Future;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
 use axum::Router;
 use axum::extract::{DefaultBodyLimit, Request};
-use axum::http::header;
+use axum::http::{Method, header};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
-use metrics_exporter_prometheus::PrometheusHandle;
-use tokio::net::TcpListener;
 
 use crate::Engine;
 use problem::Problem;
@@ -34,11 +34,14 @@ use problem::Problem;
 /// Longest request body: a query's text (64 KB), with room for JSON's escapes.
 const BODY_BYTES_MAX: usize = 256 * 1024;
 
+/// Gives what `/metrics` shows, in Prometheus' text format. It may block for a moment.
+pub type MetricsText = Arc<dyn Fn() -> String + Send + Sync>;
+
 /// What every handler has.
 #[derive(Clone)]
 struct App {
     engine: Arc<Engine>,
-    metrics: Option<PrometheusHandle>,
+    metrics: Option<MetricsText>,
 }
 
 /// Why the door stays closed.
@@ -58,7 +61,7 @@ pub enum ServeError {
 }
 
 /// All routes over one engine. `metrics` is what `/metrics` shows.
-pub fn router(engine: Arc<Engine>, metrics: Option<PrometheusHandle>) -> Router {
+pub fn router(engine: Arc<Engine>, metrics: Option<MetricsText>) -> Router {
     Router::new()
         .route("/api/v1/reports/outcomes", get(outcomes::outcomes))
         .route("/api/v1/calls", get(calls::list))
@@ -71,6 +74,7 @@ pub fn router(engine: Arc<Engine>, metrics: Option<PrometheusHandle>) -> Router 
         .fallback(async || Problem::not_found("there is nothing at this address; see /openapi.json"))
         .method_not_allowed_fallback(async || Problem::method_not_allowed())
         .layer(DefaultBodyLimit::max(BODY_BYTES_MAX))
+        .layer(middleware::from_fn(from_no_other_site))
         .layer(middleware::from_fn(only_by_a_local_name))
         .with_state(App { engine, metrics })
 }
@@ -92,18 +96,21 @@ async fn only_by_a_local_name(request: Request, next: Next) -> Response {
     }
 }
 
-/// Serves until `shutdown` is ready and the requests in hand are answered.
-///
-/// # Errors
-/// When the listener's address is not a loopback one, or the socket fails.
-pub async fn serve(
-    listener: TcpListener,
-    router: Router,
-    shutdown: impl Future<Output = ()> + Send + 'static,
-) -> Result<(), ServeError> {
-    let address = listener.local_addr()?;
-    if !address.ip().is_loopback() {
-        return Err(ServeError::NotLoopback { address });
+/// Refuses what the page of another site sends: a browser does not show that page the answer, but the query would have run.
+async fn from_no_other_site(request: Request, next: Next) -> Response {
+    if is_from_another_site(&request) { Problem::foreign().into_response() } else { next.run(request).await }
+}
+
+fn is_from_another_site(request: &Request) -> bool {
+    let text = |name: &str| request.headers().get(name).and_then(|value| value.to_str().ok());
+    match (text("sec-fetch-site"), text("origin")) {
+        (Some("same-origin" | "none"), _) => false,
+        // A link to an answer is as good as its address typed in.
+        (Some(_), _) => text("sec-fetch-mode") != Some("navigate") || request.method() != Method::GET,
+        (None, Some(origin)) => {
+            let host = text("host").unwrap_or_default();
+            origin.split_once("://").is_none_or(|(_, from)| !from.eq_ignore_ascii_case(host))
+        }
+        (None, None) => false,
     }
-    Ok(axum::serve(listener, router).with_graceful_shutdown(shutdown).await?)
 }

@@ -56,6 +56,18 @@ impl Problem {
         Self::new(StatusCode::MISDIRECTED_REQUEST, "misdirected", "The request came by another name", detail)
     }
 
+    /// The request was sent by a page of another site.
+    pub(super) fn foreign() -> Self {
+        let detail = "pages of other sites cannot ask here";
+        Self::new(StatusCode::FORBIDDEN, "foreign", "The request came from another site", detail)
+    }
+
+    /// The body did not come.
+    pub(super) fn slow() -> Self {
+        let detail = "the body did not come in time";
+        Self::new(StatusCode::REQUEST_TIMEOUT, "slow", "The request took too long", detail)
+    }
+
     /// None of the asked media types can be had.
     pub(super) fn not_acceptable(known: &str) -> Self {
         let detail = format!("this address answers in {known}");
@@ -96,6 +108,10 @@ impl From<QueryError> for Problem {
             }
             QueryError::Busy { .. } | QueryError::Ended | QueryError::Behind { .. } => {
                 Self::new(StatusCode::SERVICE_UNAVAILABLE, "busy", "The server is busy; try again", detail)
+            }
+            QueryError::Away { .. } => {
+                tracing::error!(detail, "query failed");
+                Self::new(StatusCode::SERVICE_UNAVAILABLE, "away", "The lake's store does not answer", detail)
             }
             QueryError::Panicked { .. }
             | QueryError::Internal { .. }

@@ -1,16 +1,23 @@
 //! SQL over HTTP: one reading statement in, its rows out.
 
+use std::time::Duration;
+
 use axum::body::Bytes;
-use axum::extract::State;
-use axum::extract::rejection::BytesRejection;
+use axum::extract::{FromRequest as _, Request, State};
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::Response;
+use datafusion::common::ScalarValue;
 use serde::Deserialize;
+use serde_json::Value;
+use tokio::time::timeout;
 
 use super::params::Params;
 use super::problem::Problem;
 use super::{App, BODY_BYTES_MAX, accept};
-use crate::Principal;
+use crate::{Principal, Question, Sql};
+
+/// How long a query's text may take to come.
+const BODY_PATIENCE: Duration = Duration::from_secs(10);
 
 /// A query in the address.
 #[derive(Debug, Deserialize, utoipa::IntoParams)]
@@ -26,6 +33,9 @@ pub(super) struct SqlParams {
 pub(super) struct SqlBody {
     /// The query's text.
     sql: String,
+    /// The values of `$1`, `$2` and so on in it: texts, numbers, truths or nulls. A time is a text.
+    #[serde(default)]
+    parameters: Vec<Value>,
 }
 
 /// Answers a query given in the address.
@@ -39,10 +49,10 @@ pub(super) async fn by_get(
     headers: HeaderMap,
     Params(params): Params<SqlParams>,
 ) -> Result<Response, Problem> {
-    run(&app, &headers, &params.q).await
+    run(&app, &headers, Question::sql(&params.q)).await
 }
 
-/// Answers a query given as the body: the bare text, or JSON `{"sql": "…"}`.
+/// Answers a query given as the body: the bare text, or JSON `{"sql": "… WHERE agent = $1", "parameters": ["anna"]}`.
 #[utoipa::path(post, path = "/api/v1/sql", tag = "sql", request_body(content(
     (String = "text/plain"),
     (SqlBody = "application/json"),
@@ -51,11 +61,8 @@ pub(super) async fn by_get(
     (status = 400, description = "No SQL, or unknown names", body = Problem, content_type = "application/problem+json"),
     (status = 403, description = "Not a reading query, or too large", body = Problem, content_type = "application/problem+json"),
 ))]
-pub(super) async fn by_post(
-    State(app): State<App>,
-    headers: HeaderMap,
-    body: Result<Bytes, BytesRejection>,
-) -> Result<Response, Problem> {
+pub(super) async fn by_post(State(app): State<App>, headers: HeaderMap, request: Request) -> Result<Response, Problem> {
+    let body = timeout(BODY_PATIENCE, Bytes::from_request(request, &())).await.map_err(|_| Problem::slow())?;
     let body = body.map_err(|rejection| match rejection.status() {
         StatusCode::PAYLOAD_TOO_LARGE => Problem::too_large(BODY_BYTES_MAX),
         _ => Problem::bad_request(rejection.body_text()),
@@ -63,13 +70,32 @@ pub(super) async fn by_post(
     let kind = headers.get(header::CONTENT_TYPE).and_then(|v| v.to_str().ok()).unwrap_or_default();
     if kind.split(';').next().is_some_and(|kind| kind.trim() == "application/json") {
         let body: SqlBody = serde_json::from_slice(&body).map_err(|e| Problem::bad_request(e.to_string()))?;
-        return run(&app, &headers, &body.sql).await;
+        let values = body.parameters.iter().enumerate().map(|(at, value)| constant(at + 1, value));
+        let values = values.collect::<Result<Vec<_>, _>>()?;
+        return run(&app, &headers, Question::Sql(Sql { values, ..Sql::text(&body.sql) })).await;
     }
     let sql = std::str::from_utf8(&body).map_err(|_| Problem::bad_request("the body is not UTF-8"))?;
-    run(&app, &headers, sql).await
+    run(&app, &headers, Question::sql(sql)).await
 }
 
-async fn run(app: &App, headers: &HeaderMap, sql: &str) -> Result<Response, Problem> {
+async fn run(app: &App, headers: &HeaderMap, question: Question) -> Result<Response, Problem> {
     let format = accept::format(headers)?;
-    accept::answer(app.engine.query(&Principal::local(), sql).await?, format)
+    accept::answer(app.engine.execute(&Principal::local(), question).await?, format)
+}
+
+/// A value of JSON as one of a column; the engine makes it what its place wants.
+fn constant(nth: usize, value: &Value) -> Result<ScalarValue, Problem> {
+    match value {
+        Value::Null => Ok(ScalarValue::Null),
+        Value::Bool(truth) => Ok(ScalarValue::from(*truth)),
+        Value::String(text) => Ok(ScalarValue::from(text.as_str())),
+        Value::Number(number) => Ok(match (number.as_i64(), number.as_u64()) {
+            (Some(whole), _) => ScalarValue::from(whole),
+            (None, Some(whole)) => ScalarValue::from(whole),
+            (None, None) => ScalarValue::Float64(number.as_f64()),
+        }),
+        Value::Array(_) | Value::Object(_) => {
+            Err(Problem::bad_request(format!("the value of ${nth} is no text, number, truth or null")))
+        }
+    }
 }

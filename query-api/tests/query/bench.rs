@@ -6,6 +6,7 @@
 use std::collections::HashMap;
 use std::fs::File;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -15,7 +16,7 @@ use calltide_eventlog::{
     Batch, Cleanup, EventLog, LogError, Offset, Partition, ReadRecord, Record, Result as LogResult, TopicSpec, Worker,
 };
 use calltide_query_api::format::{Format, write};
-use calltide_query_api::{Engine, EngineOptions, Principal, QueryError, QueryOutput};
+use calltide_query_api::{Engine, EngineOptions, LakePlace, Principal, QueryError, QueryOutput};
 use calltide_schemas::lake::txn_app_id;
 use calltide_schemas::tables::{Kind, Null, TableDef, table};
 use calltide_schemas::topics::TOPICS;
@@ -35,12 +36,17 @@ impl Bench {
     }
 
     pub(crate) fn with(change: impl FnOnce(EngineOptions) -> EngineOptions) -> Self {
+        Self::in_folder(|_, options| change(options))
+    }
+
+    /// The same where the options depend on the directory that everything is in.
+    pub(crate) fn in_folder(change: impl FnOnce(&Path, EngineOptions) -> EngineOptions) -> Self {
         let dir = tempfile::tempdir().unwrap();
         let log = Arc::new(MemoryLog::default());
-        let mut options = EngineOptions::new(dir.path().join("lake"), Some(log.clone()));
+        let mut options = EngineOptions::new(LakePlace::folder(&dir.path().join("lake")).unwrap(), Some(log.clone()));
         options.spill_dir = dir.path().join("spill");
         options.threads = 2;
-        Self { log, engine: Arc::new(Engine::new(change(options)).unwrap()), dir }
+        Self { log, engine: Arc::new(Engine::new(change(dir.path(), options)).unwrap()), dir }
     }
 
     pub(crate) fn lake(&self, table: &'static str) -> LakeTable {
@@ -192,18 +198,29 @@ fn delta_schema(def: &TableDef) -> String {
 /// A log of one partition a topic, in memory.
 #[derive(Default)]
 pub(crate) struct MemoryLog {
+    /// Whoever reads it is let down badly.
+    pub(crate) panics: AtomicBool,
     topics: Mutex<HashMap<String, Vec<Record>>>,
+    reads: Mutex<HashMap<String, usize>>,
 }
 
 impl MemoryLog {
     pub(crate) fn push(&self, topic: &str, record: Record) {
         self.topics.lock().unwrap().entry(topic.to_owned()).or_default().push(record);
     }
+
+    /// How often a topic was read from.
+    pub(crate) fn reads(&self, topic: &str) -> usize {
+        self.reads.lock().unwrap().get(topic).copied().unwrap_or_default()
+    }
 }
 
 impl EventLog for MemoryLog {
     fn topics(&self) -> Vec<TopicSpec> {
-        TOPICS.iter().map(|t| TopicSpec { name: t.name.to_owned(), partitions: 1, cleanup: Cleanup::Compact }).collect()
+        TOPICS
+            .iter()
+            .map(|t| TopicSpec { name: t.name.to_owned(), partitions: 1, cleanup: Cleanup::Compact { after: None } })
+            .collect()
     }
 
     fn append(&self, _: &str, _: Partition, _: Vec<Record>) -> LogResult<Offset> {
@@ -211,6 +228,7 @@ impl EventLog for MemoryLog {
     }
 
     fn read(&self, topic: &str, _: Partition, from: Offset, _: usize) -> LogResult<Batch> {
+        *self.reads.lock().unwrap().entry(topic.to_owned()).or_default() += 1;
         let topics = self.topics.lock().unwrap();
         let records = topics.get(topic).map(Vec::as_slice).unwrap_or_default();
         // Few at once at the beginning, so that a tail is made of several pieces.
@@ -221,6 +239,7 @@ impl EventLog for MemoryLog {
     }
 
     fn bounds(&self, topic: &str, _: Partition) -> LogResult<(Offset, Offset)> {
+        assert!(!self.panics.load(Ordering::Relaxed), "the log is not to be trusted");
         Ok((0, self.topics.lock().unwrap().get(topic).map_or(0, Vec::len) as u64))
     }
 

@@ -1,6 +1,8 @@
 //! One small result in every format.
 
-use calltide_query_api::format::{Format, write};
+use arrow::array::RecordBatch;
+use calltide_query_api::QueryError;
+use calltide_query_api::format::{Format, Pieces, write};
 
 use crate::bench::Bench;
 
@@ -67,4 +69,36 @@ async fn arrow_is_a_stream_that_reads_back() {
     let bytes = write(&output, Format::Arrow).unwrap();
     let read: Result<Vec<_>, _> = arrow::ipc::reader::StreamReader::try_new(bytes.as_slice(), None).unwrap().collect();
     assert_eq!(read.unwrap(), output.batches);
+}
+
+#[tokio::test]
+async fn a_large_result_is_written_in_pieces_and_counted_until_it_is() {
+    let bench = Bench::with(|mut options| {
+        // Three quarters are for heavy ones.
+        options.memory_bytes = 88 << 20;
+        options
+    });
+    let large = "SELECT repeat(value::text, 200) AS t FROM generate_series(1, 30000)";
+    let output = bench.query(large).await.unwrap();
+    let in_memory: usize = output.batches.iter().map(RecordBatch::get_array_memory_size).sum();
+    assert!(in_memory > 24 << 20, "{in_memory}");
+    let mut pieces = Pieces::new(output, Format::Json).unwrap();
+    // Beside it there is no room for another two.
+    let other = bench.query(large).await.unwrap();
+    assert!(matches!(bench.query(large).await, Err(QueryError::Resources { .. })));
+    let mut written = 0;
+    for piece in pieces.by_ref() {
+        let piece = piece.unwrap();
+        assert!(piece.len() < 3 << 20, "{}", piece.len());
+        written += piece.len();
+    }
+    assert!(written > 20 << 20, "{written}");
+    bench.query(large).await.unwrap();
+    drop((pieces, other));
+}
+
+#[tokio::test]
+async fn a_table_for_people_ends_where_nobody_reads_on() {
+    let text = written("SELECT value FROM generate_series(1, 50000)", Format::Table).await;
+    assert_eq!(text.lines().last(), Some("(the first 10000 of 50000 rows; JSON and CSV have all of them)"));
 }

@@ -1,8 +1,10 @@
 //! The HTTP door: what each address answers, in which format, and how errors look.
 
+use std::time::Duration;
+
 use axum::body::Body;
 use axum::http::{Request, StatusCode, header};
-use calltide_query_api::http::{ServeError, openapi, router, serve};
+use calltide_query_api::http::{ServeError, ServeLimits, openapi, router, serve, serve_within};
 use serde_json::{Value, json};
 use tower::ServiceExt;
 
@@ -43,6 +45,30 @@ async fn sql_is_answered_by_get_and_by_both_kinds_of_post() {
         let request = Request::post("/api/v1/sql").header(header::CONTENT_TYPE, kind).body(Body::from(body)).unwrap();
         let (status, _, _, body) = send(&bench, request).await;
         assert_eq!((status, body.as_str()), (StatusCode::OK, "[{\"n\":1}]\n"), "{kind}");
+    }
+}
+
+#[tokio::test]
+async fn parameters_come_in_the_json_body() {
+    let bench = Bench::new();
+    publish_call(&bench, "pbx1/1.1", "2026-03-01T09:00:00Z");
+    let ask = async |body: Value| {
+        let request = Request::post("/api/v1/sql").header(header::CONTENT_TYPE, "application/json");
+        let (status, _, _, body) = send(&bench, request.body(Body::from(body.to_string())).unwrap()).await;
+        (status, body)
+    };
+    let sql = "SELECT call_id FROM calls WHERE agent = $1 AND started_at < $2 AND version >= $3 AND settled = $4";
+    let (status, body) = ask(json!({"sql": sql, "parameters": ["anna", "2026-03-02", 0, false]})).await;
+    assert_eq!((status, body.as_str()), (StatusCode::OK, "[{\"call_id\":\"pbx1/1.1\"}]\n"));
+    let (status, body) = ask(json!({"sql": sql, "parameters": ["anna", "2026-03-02", null, false]})).await;
+    assert_eq!((status, body.as_str()), (StatusCode::OK, "[]\n"));
+    for (parameters, says) in [
+        (json!(["anna"]), "has 4 parameters, 1 values"),
+        (json!(["anna", "yesterday", 0, false]), "the value of $2"),
+        (json!(["anna", [], 0, false]), "the value of $2 is no text"),
+    ] {
+        let (status, body) = ask(json!({"sql": sql, "parameters": parameters})).await;
+        assert!(status == StatusCode::BAD_REQUEST && body.contains(says), "{status}: {body}");
     }
 }
 
@@ -173,6 +199,121 @@ async fn only_loopback_addresses_are_served() {
     assert!(matches!(error, ServeError::NotLoopback { .. }), "{error}");
     let local = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     serve(local, router(bench.engine.clone(), None), std::future::ready(())).await.unwrap();
+}
+
+#[tokio::test]
+async fn pages_of_other_sites_cannot_ask() {
+    let bench = Bench::new();
+    for (name, value, wanted) in [
+        ("sec-fetch-site", "cross-site", StatusCode::FORBIDDEN),
+        ("sec-fetch-site", "same-site", StatusCode::FORBIDDEN),
+        ("sec-fetch-site", "same-origin", StatusCode::OK),
+        ("sec-fetch-site", "none", StatusCode::OK),
+        ("origin", "https://example.org", StatusCode::FORBIDDEN),
+        ("origin", "null", StatusCode::FORBIDDEN),
+        ("origin", "http://localhost:8474", StatusCode::OK),
+    ] {
+        let request = Request::post("/api/v1/sql").header(header::HOST, "localhost:8474").header(name, value);
+        let (status, _, _, body) = send(&bench, request.body(Body::from("SELECT 1")).unwrap()).await;
+        assert_eq!(status, wanted, "{name}: {value}: {body}");
+    }
+}
+
+#[tokio::test]
+async fn whoever_sends_nothing_is_not_waited_for_and_others_are_answered() {
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+    let bench = Bench::new();
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
+    let serving = tokio::spawn(serve(listener, router(bench.engine.clone(), None), async {
+        let _ = stopped.await;
+    }));
+    let mut silent = tokio::net::TcpStream::connect(address).await.unwrap();
+    let mut half = tokio::net::TcpStream::connect(address).await.unwrap();
+    half.write_all(b"POST /api/v1/sql HTTP/1.1\r\nHost: localhost\r\nContent-Length: 9\r\n\r\nSEL").await.unwrap();
+    let mut good = tokio::net::TcpStream::connect(address).await.unwrap();
+    good.write_all(b"GET /healthz HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n").await.unwrap();
+    let mut answer = String::new();
+    good.read_to_string(&mut answer).await.unwrap();
+    assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
+    // Either ends by itself.
+    let mut told = vec![0; 12];
+    half.read_exact(&mut told).await.unwrap();
+    assert_eq!(told, b"HTTP/1.1 408");
+    assert_eq!(silent.read(&mut [0; 8]).await.unwrap_or(0), 0);
+    stop.send(()).unwrap();
+    drop(half);
+    serving.await.unwrap().unwrap();
+}
+
+#[tokio::test]
+async fn whoever_does_not_read_an_answer_loses_it_and_what_it_held_is_given_back() {
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+    let bench = Bench::with(|mut options| {
+        options.memory_bytes = 80 << 20;
+        options
+    });
+    let limits = ServeLimits { send_patience: Duration::from_millis(300), ..ServeLimits::default() };
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
+    let serving = tokio::spawn(serve_within(limits, listener, router(bench.engine.clone(), None), async {
+        let _ = stopped.await;
+    }));
+    // More than both sides' buffers hold; another one of these has no room beside it.
+    let large = "SELECT repeat(value::text, 400) AS t FROM generate_series(100000, 115000)";
+    let mut reader = tokio::net::TcpStream::connect(address).await.unwrap();
+    let head = format!("POST /api/v1/sql HTTP/1.1\r\nHost: localhost\r\nContent-Length: {}\r\n\r\n", large.len());
+    reader.write_all(format!("{head}{large}").as_bytes()).await.unwrap();
+    let mut first = [0; 12];
+    reader.read_exact(&mut first).await.unwrap();
+    assert_eq!(&first, b"HTTP/1.1 200");
+    // It ends although nobody reads on: else stopping would wait for it.
+    stop.send(()).unwrap();
+    tokio::time::timeout(Duration::from_secs(20), serving).await.unwrap().unwrap().unwrap();
+    let mut rest = Vec::new();
+    // The connection may be reset at the end.
+    let _ = reader.read_to_end(&mut rest).await;
+    assert!(rest.len() < 36_000_000 && !rest.ends_with(b"0\r\n\r\n"), "{} bytes came", rest.len());
+    bench.query(large).await.unwrap();
+}
+
+#[tokio::test]
+async fn beyond_so_many_connections_others_wait_until_one_ends() {
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+    const ASKED: &[u8] = b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n";
+    let bench = Bench::new();
+    let limits = ServeLimits { connections_max: 2, ..ServeLimits::default() };
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let serving =
+        tokio::spawn(serve_within(limits, listener, router(bench.engine.clone(), None), std::future::pending()));
+    let mut all = Vec::new();
+    for _ in 0..3 {
+        let mut one = tokio::net::TcpStream::connect(address).await.unwrap();
+        one.write_all(ASKED).await.unwrap();
+        all.push(one);
+    }
+    let mut third = all.pop().unwrap();
+    let mut answer = [0; 12];
+    for _ in 0..50 {
+        for one in &mut all {
+            one.read_exact(&mut answer).await.unwrap();
+            assert_eq!(&answer, b"HTTP/1.1 200");
+            // The rest of this answer, and another one to come.
+            let mut rest = Vec::new();
+            while !rest.ends_with(b"ok\n") {
+                rest.push(one.read_u8().await.unwrap());
+            }
+            one.write_all(ASKED).await.unwrap();
+        }
+    }
+    assert_eq!(third.try_read(&mut answer).unwrap_err().kind(), std::io::ErrorKind::WouldBlock);
+    drop(all.pop());
+    third.read_exact(&mut answer).await.unwrap();
+    assert_eq!(&answer, b"HTTP/1.1 200");
+    serving.abort();
 }
 
 /// `CALLTIDE_BLESS=1` writes the document instead.

@@ -1,4 +1,4 @@
-//! Limits that are about many queries, or about what functions build: who waits, who is turned away, what is never built.
+//! Limits that are about many queries: who waits, who is turned away, who is stopped. What functions build is in `growth`.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -10,84 +10,6 @@ use crate::bench::Bench;
 
 /// Keeps a thread busy until it is stopped.
 const ENDLESS: &str = "SELECT count(*) FROM generate_series(1, 1000000000000)";
-
-#[tokio::test]
-async fn functions_that_grow_are_asked_before_they_build() {
-    let bench = Bench::new();
-    for (sql, function) in [
-        ("SELECT length(repeat('x', 1000000000))", "repeat"),
-        ("SELECT length(repeat(value::text, 100000)) FROM generate_series(1, 8000)", "repeat"),
-        ("SELECT length(lpad('x', 1000000000))", "lpad"),
-        ("SELECT length(rpad(value::text, 1000000)) FROM generate_series(1, 8000)", "rpad"),
-        ("SELECT length(replace(a, '', a)) FROM (SELECT repeat('x', 100000) AS a)", "replace"),
-        ("SELECT length(replace(a, 'x', a)) FROM (SELECT repeat('x', 100000) AS a)", "replace"),
-        ("SELECT length(regexp_replace(a, '.', a, 'g')) FROM (SELECT repeat('x', 100000) AS a)", "regexp_replace"),
-        ("SELECT length(concat(a, a, a, a)) FROM (SELECT repeat('x', 20000000) AS a)", "concat"),
-        ("SELECT length(concat_ws(a, '', '', '', '')) FROM (SELECT repeat('x', 20000000) AS a)", "concat_ws"),
-        ("SELECT make_array(a, a, a, a) FROM (SELECT repeat('x', 20000000) AS a)", "make_array"),
-        (
-            "SELECT array_to_string(string_to_array(a, ','), b)
-             FROM (SELECT repeat(',', 100000) AS a, repeat('y', 100000) AS b)",
-            "array_to_string",
-        ),
-    ] {
-        match bench.query(sql).await {
-            Err(QueryError::Failed { message }) => {
-                assert!(message.contains(&format!("{function}() would build")), "{sql}: {message}");
-            }
-            other => panic!("{sql}: {other:?}"),
-        }
-    }
-}
-
-#[tokio::test]
-async fn a_text_that_is_put_into_itself_at_every_step_stops_at_the_cap() {
-    let bench = Bench::new();
-    let steps =
-        |step: &str| (1..30).map(|n| format!(", t{n} AS (SELECT {step} AS a FROM t{})", n - 1)).collect::<String>();
-    for step in ["a || a", "concat(a, a)", "encode(arrow_cast(a, 'Binary'), 'hex')"] {
-        let first = "WITH t0 AS (SELECT 'start' || value AS a FROM generate_series(1, 100))";
-        let sql = format!("{first}{} SELECT sum(length(a)) FROM t29", steps(step));
-        match bench.query(&sql).await {
-            Err(QueryError::Failed { message }) => assert!(message.contains("would build"), "{step}: {message}"),
-            other => panic!("{step}: {other:?}"),
-        }
-    }
-}
-
-#[tokio::test]
-async fn functions_within_their_caps_give_what_they_always_gave() {
-    let bench = Bench::new();
-    let sql = "SELECT repeat(t, 2) AS a, lpad(t, 4, '-') AS b, replace(t, 'a', 'x') AS c, regexp_replace(t, '(b)', '<\\1>') AS d,
-               t || '!' AS e, upper(t) AS f, concat_ws('/', t, NULL, 'z') AS g, array_to_string(make_array(t, t), ', ') AS h
-               FROM (VALUES ('ab'), (NULL)) v(t)";
-    let expected = json!([
-        {"a": "abab", "b": "--ab", "c": "xb", "d": "a<b>", "e": "ab!", "f": "AB", "g": "ab/z", "h": "ab, ab"},
-        {"a": null, "b": null, "c": null, "d": null, "e": null, "f": null, "g": "z", "h": ""},
-    ]);
-    assert_eq!(bench.rows(sql).await, expected);
-    let names = bench.rows("SELECT upper('a') || 'b', repeat('c', 1)").await;
-    assert_eq!(names, json!([{"upper(Utf8(\"a\")) || Utf8(\"b\")": "Ab", "repeat(Utf8(\"c\"),Int64(1))": "c"}]));
-}
-
-#[tokio::test]
-async fn what_would_stand_in_every_row_is_refused() {
-    let bench = Bench::new();
-    let long = "y".repeat(5_000);
-    for (sql, says) in [
-        (format!("SELECT '{long}'"), "a text in the query has 5000 bytes"),
-        ("SELECT string_agg(status, '') OVER (ORDER BY call_id) FROM calls".to_owned(), "use it with GROUP BY"),
-        ("SELECT array_agg(status) OVER () FROM calls".to_owned(), "use it with GROUP BY"),
-        ("SELECT array_transform(make_array(1), x -> x + 1)".to_owned(), ""),
-        ("SELECT array_repeat(1, 5)".to_owned(), ""),
-    ] {
-        match bench.query(&sql).await {
-            Err(QueryError::Refused { reason }) => assert!(reason.contains(says), "{sql}: {reason}"),
-            Err(QueryError::Invalid { .. }) => assert!(says.is_empty(), "{sql}"),
-            other => panic!("{sql}: {other:?}"),
-        }
-    }
-}
 
 #[tokio::test]
 async fn heavy_queries_of_one_asker_keep_neither_light_ones_nor_another_asker_waiting() {
@@ -175,4 +97,30 @@ async fn memory_outside_the_pool_stops_the_heavy_and_at_last_calls_for_help() {
         options
     });
     bench.query("SELECT 1").await.unwrap();
+}
+
+#[tokio::test]
+async fn texts_that_are_hard_to_plan_keep_nobody_from_planning() {
+    let bench = Bench::with(|mut options| {
+        options.deadline = Duration::from_secs(30);
+        options
+    });
+    // Allowed by every cap, and slow to plan.
+    let hard: String = format!("SELECT {} AS n", vec!["1"; 400].join("+"));
+    let hard = format!("{hard} {}", " ".repeat(4_000));
+    let planning: Vec<_> = (0..10)
+        .map(|_| {
+            let (engine, hard) = (Arc::clone(&bench.engine), hard.clone());
+            tokio::spawn(async move { engine.query(&Principal::named("greedy"), &hard).await })
+        })
+        .collect();
+    tokio::time::sleep(Duration::from_millis(50)).await;
+    let began = Instant::now();
+    bench.engine.query(&Principal::named("greedy"), "SELECT count(*) FROM calls").await.unwrap();
+    bench.engine.query(&Principal::named("modest"), &format!("SELECT 1 {}", " ".repeat(4_000))).await.unwrap();
+    let waited = began.elapsed();
+    for task in planning {
+        task.await.unwrap().unwrap();
+    }
+    assert!(waited * 2 < began.elapsed(), "{waited:?} of {:?}", began.elapsed());
 }

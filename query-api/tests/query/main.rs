@@ -2,10 +2,15 @@
 #![expect(clippy::unwrap_used, reason = "tests")]
 
 mod bench;
+mod broken;
 mod data;
 mod formats;
+mod growth;
 mod http;
 mod limits;
+mod memory;
 mod outcomes;
+mod parameters;
+mod plans;
 mod random;
 mod refusals;

@@ -84,6 +84,9 @@ async fn texts_that_would_break_the_planner_are_refused_before_it_sees_them() {
     let bench = Bench::new();
     let chain = |term: &str, n: usize, with: &str| vec![term; n].join(with);
     let doubled = (1..30).map(|n| format!("t{n} AS (SELECT a.x FROM t{m} a, t{m} b)", m = n - 1)).collect::<Vec<_>>();
+    // Each clause has an inner one of its own name, and reads it twice.
+    let within_itself =
+        (0..20).fold("SELECT 1 AS x".to_owned(), |inner, _| format!("WITH t AS ({inner}) SELECT a.x FROM t a, t b"));
     for (what, sql) in [
         ("bytes", format!("SELECT '{}'", "x".repeat(70_000))),
         ("operators", format!("SELECT {}", chain("1", 2_000, "+"))),
@@ -100,6 +103,11 @@ async fn texts_that_would_break_the_planner_are_refused_before_it_sees_them() {
         ),
         ("ways", format!("SELECT 1 FROM calls GROUP BY {}", chain("ROLLUP (call_id, status)", 5, ", "))),
         ("tables", format!("SELECT 1 FROM {}", chain("calls", 200, ","))),
+        ("tables", within_itself),
+        ("joins", format!("SELECT 1 FROM {}", (0..30).map(|n| format!("calls c{n}")).collect::<Vec<_>>().join(","))),
+        ("tables", format!("SELECT 1 FROM {}", chain("(SELECT 1)", 150, ","))),
+        ("columns", format!("SELECT {}", (0..2_500).map(|n| format!("{n} AS c{n}")).collect::<Vec<_>>().join(","))),
+        ("EXPLAIN VERBOSE", "EXPLAIN VERBOSE SELECT 1".into()),
         ("tables", format!("WITH t0 AS (SELECT 1 AS x), {} SELECT * FROM t29", doubled.join(", "))),
     ] {
         match bench.query(&sql).await {
@@ -149,4 +157,16 @@ async fn a_query_beyond_the_memory_limit_is_that_querys_error() {
     let error = bench.query(hungry).await.unwrap_err();
     assert!(matches!(error, QueryError::Resources { .. }), "{error:?}");
     assert_eq!(bench.rows("SELECT 1 AS n").await, json!([{"n": 1}]));
+}
+
+#[tokio::test]
+async fn a_panic_in_a_query_is_that_querys_error() {
+    let bench = Bench::new();
+    bench.log.panics.store(true, std::sync::atomic::Ordering::Relaxed);
+    match bench.query("SELECT * FROM calls").await {
+        Err(QueryError::Panicked { message }) => assert_eq!(message, "the log is not to be trusted"),
+        other => panic!("{other:?}"),
+    }
+    bench.log.panics.store(false, std::sync::atomic::Ordering::Relaxed);
+    assert_eq!(bench.rows("SELECT count(*) AS n FROM calls").await, json!([{"n": 0}]));
 }

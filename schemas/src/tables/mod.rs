@@ -9,6 +9,7 @@ mod inputs;
 mod legs;
 mod queue_visits;
 mod rejects;
+mod sources;
 mod stories;
 
 use std::sync::Arc;
@@ -80,6 +81,7 @@ pub const TABLES: &[&TableDef] = &[
     &queue_visits::TABLE,
     &stories::TABLE,
     &rejects::TABLE,
+    &sources::TABLE,
     &inputs::TABLE,
 ];
 
@@ -131,6 +133,10 @@ const fn maybe_int(name: &'static str, doc: &'static str) -> Column {
 
 const fn flag(name: &'static str, doc: &'static str) -> Column {
     Column { name, kind: Kind::Bool, null: Null::No, doc }
+}
+
+const fn maybe_flag(name: &'static str, doc: &'static str) -> Column {
+    Column { name, kind: Kind::Bool, null: Null::Yes, doc }
 }
 
 const fn time(name: &'static str, doc: &'static str) -> Column {

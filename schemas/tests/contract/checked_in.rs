@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use serde_json::Value;
 
-use super::{dictionary, json_schema};
+use super::{asyncapi, dictionary, json_schema};
 
 /// Set to anything, it makes the tests write what they would compare with.
 const BLESS: &str = "CALLTIDE_BLESS";
@@ -25,10 +25,10 @@ fn blessing() -> bool {
 }
 
 #[test]
-fn every_topic_has_its_json_schema() {
+fn every_topic_has_its_json_schema_and_the_asyncapi_document_all_of_them() {
     let folder = folder("contract");
     let mut expected = BTreeSet::new();
-    for (name, schema) in json_schema::all() {
+    for (name, schema) in json_schema::all().into_iter().chain([(asyncapi::FILE.to_owned(), asyncapi::document())]) {
         let path = folder.join(&name);
         if blessing() {
             let text = serde_json::to_string_pretty(&schema).expect("a schema is JSON");

@@ -1,11 +1,14 @@
-//! The data dictionary as Markdown: tables, statuses and metrics, each as the code has them.
+//! The data dictionary as Markdown: tables, topics, statuses and metrics, each as the code has them.
 
 use std::fmt::Write;
 
+use calltide_schemas::metrics::exposed::{EXPOSED, Exposed, Shape};
 use calltide_schemas::metrics::{Basis, OUTCOMES, Unit};
 use calltide_schemas::status::{Class, Status};
 use calltide_schemas::tables::{Column, DAY, Kind, Null, TABLES, TableDef};
 use serde_json::Value;
+
+use super::asyncapi;
 
 /// The whole document.
 pub(super) fn text() -> String {
@@ -16,6 +19,9 @@ pub(super) fn text() -> String {
     );
     text += "\n## Tables\n";
     TABLES.iter().for_each(|def| text += &table(def));
+    text += "\n## Topics\n\n\
+             Their payloads and headers are described by `schemas/contract/asyncapi.json`.\n\n";
+    text += &asyncapi::table();
     text += "\n## Statuses\n\n\
              What became of a call, and what each status reads as among the five classic words of a dial and the nine of older reports.\n\n\
              | status | class | dial_status | classic | meaning |\n|---|---|---|---|---|\n";
@@ -42,7 +48,21 @@ pub(super) fn text() -> String {
         writeln!(text, "| `{name}` | {unit} | {version} | {bases} | {doc} | `{formula}` |")
             .expect("text takes everything");
     }
+    text += "\n## Metrics of the processes\n\n\
+             What `/metrics` shows, in Prometheus' form. `source` of the metrics `calltide_source_…` is the `source_id` of the \
+             table `sources` without the PBX.\n\n\
+             | metric | shape | labels | meaning |\n|---|---|---|---|\n";
+    text.extend(EXPOSED.iter().map(exposed));
     text
+}
+
+fn exposed(of: &Exposed) -> String {
+    let shape = match of.shape {
+        Shape::Counter => "counter",
+        Shape::Gauge => "gauge",
+        Shape::Histogram => "histogram",
+    };
+    format!("| `{}` | {shape} | {} | {} |\n", of.name, of.labels.join(", "), cell(of.doc))
 }
 
 fn table(def: &TableDef) -> String {
@@ -89,6 +109,6 @@ fn told(meanings: &[(String, String)], name: &str) -> String {
 }
 
 /// Text that can stand in a cell of a Markdown table.
-fn cell(text: &str) -> String {
+pub(super) fn cell(text: &str) -> String {
     text.replace('|', "\\|").replace('\n', " ")
 }

@@ -48,7 +48,7 @@ fn envelopes_of_every_source_are_read() {
 #[test]
 fn rows_of_every_table_are_read() {
     let fixtures = fixtures();
-    let of_v1 = ["calls", "attempts", "legs", "queue_visits", "stories", "rejects", "inputs"];
+    let of_v1 = ["calls", "attempts", "legs", "queue_visits", "stories", "rejects", "sources", "inputs"];
     for name in of_v1 {
         let def = TABLES.iter().find(|def| def.name == name).unwrap_or_else(|| panic!("table {name} is gone"));
         let file = format!("row-{name}");

@@ -9,8 +9,16 @@ use proptest::option;
 use proptest::prelude::{Just, Strategy, any, prop_oneof, proptest};
 
 /// Sources said one by one, so that a new one must be added here.
-const SOURCES: [Source; 7] =
-    [Source::Ami, Source::Cel, Source::QueueLog, Source::Heartbeat, Source::ImportEnd, Source::Gap, Source::Unreadable];
+const SOURCES: [Source; 8] = [
+    Source::Ami,
+    Source::Cel,
+    Source::QueueLog,
+    Source::Heartbeat,
+    Source::ImportEnd,
+    Source::Gap,
+    Source::Unreadable,
+    Source::Resync,
+];
 
 fn text() -> impl Strategy<Value = Text<'static>> {
     // Plain text, text that JSON must escape, and anything else that is UTF-8.

@@ -2,8 +2,9 @@
 
 use std::collections::BTreeSet;
 
+use calltide_schemas::envelope::Source;
 use calltide_schemas::tables::{Kind, Null, TABLES, table};
-use calltide_schemas::topics::{PREFIX, TOPICS};
+use calltide_schemas::topics::{EVENTS, OF_THE_LOG, PREFIX, TOPICS};
 
 #[test]
 fn each_table_is_filled_by_the_topic_that_names_it() {
@@ -39,5 +40,23 @@ fn keys_days_and_orders_are_columns() {
             let is_place = (def.day_of, column.name) == ("started_at", "left_at");
             assert_eq!(column.kind == Kind::Time, time_by_name && !is_place, "{}.{}", def.name, column.name);
         }
+    }
+}
+
+#[test]
+fn every_source_is_a_kind_of_event_and_kinds_tell_topics_apart() {
+    let events = TOPICS.iter().find(|topic| topic.name == EVENTS).expect("the topic of events");
+    let schema = schemars::schema_for!(Source).to_value();
+    let words = schema["oneOf"].as_array().expect("an enum with docstrings").iter();
+    let sources: Vec<_> = words.map(|word| word["const"].as_str().expect("a word")).collect();
+    assert_eq!(events.kinds, sources);
+    let kinds: Vec<_> = TOPICS.iter().chain(OF_THE_LOG).flat_map(|topic| topic.kinds).collect();
+    assert_eq!(kinds.iter().collect::<BTreeSet<_>>().len(), kinds.len(), "{kinds:?}");
+}
+
+#[test]
+fn the_key_of_a_fact_is_its_tables_key() {
+    for topic in TOPICS.iter().filter(|topic| topic.compacted) {
+        assert_eq!(Some(topic.key), topic.table.and_then(table).and_then(|def| def.key), "{}", topic.name);
     }
 }

@@ -1,10 +1,9 @@
 //! Live collecting under pressure: a PBX that says events at a steady rate and cuts a line that takes nothing, a collector in
 //! a process of its own, a disk that is slow and stalls, and nobody who derives. Then it is checked and caught up with.
 //!
-//! `disk` slows the disk down, `load` makes the events and finds them again in the log.
+//! `disk` slows the disk down; [`super::load`] makes the events and finds them again in the log.
 
 mod disk;
-mod load;
 
 use std::io::Read as _;
 use std::path::Path;
@@ -22,6 +21,7 @@ use tokio::sync::watch;
 
 use super::PBX;
 use super::import::resident_peak_kb;
+use super::load::Load;
 use crate::clock;
 use crate::config::Config;
 use crate::data::DataDir;
@@ -29,7 +29,6 @@ use crate::errors::{Exit, Failure, Result};
 use crate::query_api;
 use crate::site::{Site, open_log};
 use disk::Disk;
-use load::Load;
 
 /// What the README advises for manager.conf.
 const WRITE_TIMEOUT: Duration = Duration::from_millis(5000);
@@ -40,6 +39,8 @@ const STALLS: Duration = Duration::from_secs(2);
 const HEADROOM: f64 = 1.5;
 /// How often it is looked how far it is.
 const LOOK_EVERY: Duration = Duration::from_millis(20);
+/// What the collector may take: twice its buffer, for what it reads ahead and what is being written, and itself.
+const MEMORY_KB_MAX: u64 = 256 << 10;
 /// Longest wait after the last event.
 const PATIENCE: Duration = Duration::from_secs(120);
 
@@ -51,7 +52,7 @@ pub(crate) fn measure(rate: u32, seconds: u32) -> Result<String> {
     let folder = tempfile::tempdir().map_err(|error| Failure::io("make", Path::new("a temporary folder"), &error))?;
     let data = DataDir::at(&folder.path().join("data"));
     // Its topics; the collector opens it again.
-    drop(open_log(&data)?);
+    drop(open_log(&data, &Config::default())?);
     let load = Arc::new(Load::new(u64::from(rate) * u64::from(seconds)));
     let runtime = query_api::runtime()?;
     let options = PlaybackOptions { write_timeout: Some(WRITE_TIMEOUT), ..PlaybackOptions::new(USERNAME, SECRET) };
@@ -91,7 +92,7 @@ pub(crate) fn measure(rate: u32, seconds: u32) -> Result<String> {
     let played = playback.played();
     drop(playback);
     let found = load.find_in(&log)?;
-    let caught_up = catch_up(&data)?;
+    let (caught_up, archived) = catch_up(&data)?;
     let sent = sent_after.unwrap_or(written_after).as_secs_f64();
     let meter = |name: &str| told.meter(name).unwrap_or(0.0);
     let mut text = format!(
@@ -107,26 +108,31 @@ pub(crate) fn measure(rate: u32, seconds: u32) -> Result<String> {
     text += &format!("  longest socket stall    {:.0} ms\n", played.longest_stall.as_secs_f64() * 1e3);
     text += &format!("  collector's peak memory {:.0} MB\n", told.peak_kb as f64 / 1024.0);
     text += &format!("  written after the last  {:.1} s\n", written_after.as_secs_f64() - sent);
-    text += &format!("  caught up into the lake {:.1} s\n", caught_up.as_secs_f64());
-    if found.wrong > 0 || played.dropped > 0 || played.connections != 1 {
+    text += &format!("  caught up into the lake {:.1} s, {archived} events\n", caught_up.as_secs_f64());
+    if found.wrong > 0 || played.dropped > 0 || played.connections != 1 || archived < played.events as u64 {
         return Err(Failure::new(Exit::Failed, format!("not every event came through\n{text}")));
+    }
+    if told.peak_kb > MEMORY_KB_MAX {
+        return Err(Failure::new(Exit::Failed, format!("the collector took too much memory\n{text}")));
     }
     Ok(text)
 }
 
-/// Derives everything and writes the tables; how long that took.
-fn catch_up(data: &DataDir) -> Result<Duration> {
-    let began = Instant::now();
-    let site = Site::open(data, &Config::default())?;
+/// Derives everything and writes the tables; how long that took, and how many events they have.
+fn catch_up(data: &DataDir) -> Result<(Duration, u64)> {
+    let (began, config) = (Instant::now(), Config::default());
+    let site = Site::open(data, &config)?;
     site.flush()?;
     site.close()?;
-    Ok(began.elapsed())
+    let took = began.elapsed();
+    let tables = config.lake.place(data)?.open()?.tables()?;
+    Ok((took, tables.iter().filter(|table| table.table == "inputs").map(|table| table.rows).sum()))
 }
 
 /// What is started: collects until stdin ends, and tells what it measured.
 pub(crate) fn collect(port: u16, into: &Path, slow_to: Option<u32>) -> Result<()> {
     let metrics = query_api::metrics()?;
-    let mut log = open_log(&DataDir::at(into))?;
+    let mut log: Arc<dyn EventLog> = open_log(&DataDir::at(into), &Config::default())?;
     if let Some(records) = slow_to {
         let pace = Pace { records_per_second: f64::from(records), stall_every: WORKS, stall: STALLS };
         log = Arc::new(SlowLog::new(log, pace));

@@ -54,6 +54,42 @@ fn while_up_runs_it_is_done_by_it() {
 }
 
 #[test]
+fn a_checkpoint_is_written_where_the_table_has_changed() {
+    let site = imported_in_pieces();
+    let calls = site.calls();
+    assert_eq!(listed(&site, "calls", "checkpoint"), "");
+    let (would, _) = site.done(&["lake", "checkpoint", "--dry-run"]);
+    assert!(would.contains("calls: would be checkpointed"), "{would}");
+    assert_eq!(listed(&site, "calls", "checkpoint"), "");
+    let (done, _) = site.done(&["lake", "checkpoint"]);
+    assert!(done.contains("calls: checkpointed"), "{done}");
+    assert_eq!(listed(&site, "calls", "checkpoint"), listed(&site, "calls", "version"));
+    assert_eq!(site.done(&["lake", "checkpoint"]).0, "nothing to do\n");
+    // The commits before it are not needed any more.
+    let log = site.data().join("lake/g1/calls/_delta_log");
+    for entry in std::fs::read_dir(&log).unwrap().map(|entry| entry.unwrap().path()) {
+        if entry.extension().is_some_and(|kind| kind == "json") {
+            std::fs::remove_file(entry).unwrap();
+        }
+    }
+    assert_eq!(site.calls(), calls);
+}
+
+#[test]
+fn looking_at_the_tables_makes_none() {
+    let site = Site::new();
+    site.done(&["import", "--pbx", "site-a", "--ami", &capture("asterisk-22.10", "ami.raw")]);
+    let lake = site.data().join("lake");
+    std::fs::remove_dir_all(lake.join("g1/legs")).unwrap();
+    let (told, _) = site.done(&["lake", "ls"]);
+    assert!(told.contains("calls") && !told.contains("legs"), "{told}");
+    assert!(!lake.join("g1/legs").exists());
+    std::fs::remove_dir_all(&lake).unwrap();
+    site.refused(4, &["lake", "ls"]);
+    assert!(!lake.exists());
+}
+
+#[test]
 fn nothing_is_dropped_that_nobody_said() {
     let site = imported_in_pieces();
     let told = site.refused(2, &["lake", "retain"]);

@@ -5,28 +5,43 @@ use std::time::{Duration, Instant};
 
 use calltide_ingest::playback::{Playback, PlaybackOptions, Recording, Speed};
 
-use super::started::{Running, Site, capture, get, post, until};
+use super::started::{Site, capture, get, post, until, url};
 
 /// A played-back Asterisk in this process, at whose end time goes on.
-struct Asterisk {
+pub(super) struct Asterisk {
     runtime: tokio::runtime::Runtime,
     playback: Playback,
 }
 
 impl Asterisk {
     fn playing(pbx: &str) -> Self {
+        Self::playing_at(pbx, Speed::Unlimited)
+    }
+
+    pub(super) fn playing_at(pbx: &str, speed: Speed) -> Self {
+        Self::saying(std::fs::read(capture(pbx, "ami.raw")).unwrap(), speed)
+    }
+
+    /// Says what was recorded in these bytes.
+    pub(super) fn saying(recorded: Vec<u8>, speed: Speed) -> Self {
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
-        let recording = Arc::new(Recording::new(std::fs::read(capture(pbx, "ami.raw")).unwrap()).unwrap());
-        let options = PlaybackOptions { speed: Speed::Unlimited, ..PlaybackOptions::new("calltide", "secret") };
+        let recording = Arc::new(Recording::new(recorded).unwrap());
+        let options = PlaybackOptions { speed, ..PlaybackOptions::new("calltide", "secret") };
         let playback = runtime.block_on(Playback::start(recording, options)).unwrap();
         Self { runtime, playback }
     }
 
-    fn all_sent(&mut self) {
+    /// Whether there are events still to come.
+    pub(super) fn goes_on(&self) -> bool {
+        let played = self.playback.played();
+        played.events < played.events_total
+    }
+
+    pub(super) fn all_sent(&mut self) {
         self.runtime.block_on(self.playback.all_sent());
     }
 
-    fn configuration(&self) -> String {
+    pub(super) fn configuration(&self) -> String {
         let port = self.playback.address.port();
         format!(
             "[[pbx]]\nid = \"site-a\"\nhost = \"127.0.0.1\"\nport = {port}\nusername = \"calltide\"\nsecret = \"secret\"\n"
@@ -34,15 +49,8 @@ impl Asterisk {
     }
 }
 
-fn url(running: &mut Running) -> String {
-    let line = running.tells("serving queries");
-    let (_, rest) = line.split_once("http://").unwrap();
-    let address = rest.split(|c: char| !c.is_ascii_digit() && c != '.' && c != ':').next().unwrap();
-    format!("http://{address}")
-}
-
 /// What became of each call, however it was collected.
-fn outcomes(site: &Site) -> Vec<serde_json::Value> {
+pub(super) fn outcomes(site: &Site) -> Vec<serde_json::Value> {
     site.rows("SELECT call_id, status, agent FROM calls WHERE settled ORDER BY call_id")
 }
 

@@ -1,6 +1,7 @@
 //! What the crates depend on, by `cargo metadata` without the network: which of ours meet, and where others come from.
 
 use std::collections::BTreeSet;
+use std::path::Path;
 use std::process::{Command, Stdio};
 
 use serde_json::Value;
@@ -16,13 +17,13 @@ const COMMAND: &str = "calltide";
 /// Where other crates come from.
 const REGISTRY: &str = "registry+https://github.com/rust-lang/crates.io-index";
 
-/// What cargo knows of the workspace and of the crates that are built for this platform.
-pub(super) fn metadata() -> Value {
+/// What cargo knows of the workspace in a folder of the repository, and of the crates that are built for this platform.
+pub(super) fn metadata(folder: &str) -> Value {
     let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     let platform = format!("{}-unknown-linux-gnu", std::env::consts::ARCH);
     let output = Command::new(cargo)
         .args(["metadata", "--format-version=1", "--offline", "--locked", "--filter-platform", &platform])
-        .current_dir(env!("CARGO_MANIFEST_DIR"))
+        .current_dir(Path::new(env!("CARGO_MANIFEST_DIR")).join(folder))
         .stdin(Stdio::null())
         .output()
         .expect("cargo runs");

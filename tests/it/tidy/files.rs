@@ -8,31 +8,31 @@ use std::path::Path;
 const MADE: [&str; 2] = ["target", "calltide-data"];
 
 /// All text files.
-pub(super) struct Repository {
+pub(crate) struct Repository {
     files: BTreeMap<String, String>,
 }
 
 impl Repository {
-    pub(super) fn read() -> Self {
+    pub(crate) fn read() -> Self {
         let mut files = BTreeMap::new();
         gather(Path::new(env!("CARGO_MANIFEST_DIR")), "", &mut files);
         Self { files }
     }
 
-    pub(super) fn all(&self) -> impl Iterator<Item = (&str, &str)> {
+    pub(crate) fn all(&self) -> impl Iterator<Item = (&str, &str)> {
         self.files.iter().map(|(path, text)| (path.as_str(), text.as_str()))
     }
 
-    pub(super) fn ending(&self, end: &str) -> BTreeMap<&str, &str> {
+    pub(crate) fn ending(&self, end: &str) -> BTreeMap<&str, &str> {
         self.all().filter(|(path, _)| path.ends_with(end)).collect()
     }
 
-    pub(super) fn text(&self, path: &str) -> &str {
+    pub(crate) fn text(&self, path: &str) -> &str {
         self.files.get(path).unwrap_or_else(|| panic!("{path} is missing"))
     }
 
     /// Whether there is such a file or folder.
-    pub(super) fn has(&self, path: &str) -> bool {
+    pub(crate) fn has(&self, path: &str) -> bool {
         Path::new(env!("CARGO_MANIFEST_DIR")).join(path).exists()
     }
 }

@@ -56,7 +56,7 @@ fn a_power_loss_takes_only_what_was_not_acknowledged() {
             told.events += many;
         } else {
             let next = told.commits + 1 + dice.below(told.events - told.commits);
-            let outputs = (told.commits..next).map(|n| Output { topic: CALLS.into(), partition: 0, record: call(n) });
+            let outputs = (told.commits..next).map(|n| Output { topic: CALLS.into(), record: call(n) });
             let change = Change { key: b"next".to_vec(), value: Some(next.to_string().into_bytes()) };
             worker.commit(0, Commit { outputs: outputs.collect(), changes: vec![change], next }).unwrap();
             told.commits = next;

@@ -3,10 +3,8 @@
 //! As with Asterisk, events happen whether somebody reads or not: what could not be sent in time is sent when there is room.
 
 use std::io;
-use std::sync::Arc;
 
 use tokio::io::AsyncWriteExt as _;
-use tokio::time::Instant;
 
 use super::{Play, Writer};
 
@@ -22,27 +20,14 @@ impl Play {
         let due = (since * per_second) as usize + 1;
         let mut bytes = Vec::with_capacity(WRITE_BYTES);
         while self.sent() < due && bytes.len() < WRITE_BYTES && self.next < self.recording.pieces().len() {
-            bytes.extend_from_slice(self.recording.bytes(self.recording.pieces()[self.next].range.clone()));
+            let piece = &self.recording.pieces()[self.next];
+            bytes.extend_from_slice(self.recording.bytes(piece.range.clone()));
+            self.latest = piece.at;
             self.next += 1;
         }
         self.write_all(writer, &bytes).await?;
         writer.flush().await?;
-        if self.next == self.recording.pieces().len() {
-            match self.more.as_mut().and_then(|more| more()) {
-                Some(recording) => {
-                    self.events_before += self.next;
-                    (self.recording, self.next) = (Arc::new(recording), 0);
-                }
-                None => self.ended = Some(Instant::now()),
-            }
-        }
-        let (sent, ended) = (self.sent(), self.ended.is_some());
-        self.told.send_modify(|played| {
-            played.events = sent;
-            if ended {
-                played.events_total = sent;
-            }
-        });
+        self.turn_over();
         Ok(())
     }
 }

@@ -51,6 +51,12 @@ fn machine(pbx: &mut Pbx, words: &[&str]) -> bool {
         ["AMI", "reconnects"] => {
             pbx.ami("FullyBooted", &[pbx::is("Uptime", "86400"), pbx::is("Status", "Fully Booted")]);
         }
+        ["AMI", "is", "cut"] => pbx.cut_ami(),
+        ["AMI", "is", "back"] => pbx.restore_ami(),
+        ["PBX", "shuts", "down"] => {
+            pbx.ami("Shutdown", &[pbx::is("Shutdown", "Cleanly"), pbx::is("Restart", "False")]);
+            pbx.forget_all();
+        }
         ["heartbeat"] => pbx.say(Source::Heartbeat, Vec::new(), Vec::new()),
         ["import", "ends"] => pbx.say(Source::ImportEnd, Vec::new(), Vec::new()),
         ["import", "ends,", "calls", "stay", "open"] => {

@@ -2,7 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use calltide_schemas::envelope::Source;
+use calltide_schemas::envelope::{RESYNC_CHANNEL, RESYNC_SINCE, Source};
+
+use super::records::CUT;
 
 /// One event, row or line, as its log has it.
 #[derive(Debug, Clone)]
@@ -74,6 +76,8 @@ pub(super) struct Pbx {
     pub(super) originates: u32,
     born: u32,
     bridges: u32,
+    /// Nobody listens to AMI.
+    ami_cut: bool,
 }
 
 impl Pbx {
@@ -110,11 +114,42 @@ impl Pbx {
     /// A little later: nothing happens at the same microsecond.
     pub(super) fn say(&mut self, source: Source, headers: Vec<(String, String)>, fields: Vec<String>) {
         self.now += 101;
-        let at = if matches!(source, Source::Ami | Source::Cel) { self.now } else { self.secs() * 1_000_000 };
+        let precise = matches!(source, Source::Ami | Source::Cel | Source::Gap | Source::Resync);
+        let at = if precise { self.now } else { self.secs() * 1_000_000 };
         self.told.push(Told { source, at, headers, fields });
     }
 
+    pub(super) fn cut_ami(&mut self) {
+        self.say(Source::Gap, Vec::new(), vec![CUT.to_owned()]);
+        self.ami_cut = true;
+    }
+
+    /// AMI is connected again, and its channels are asked for.
+    pub(super) fn restore_ami(&mut self) {
+        self.ami_cut = false;
+        self.say(Source::Gap, Vec::new(), vec!["connected".to_owned()]);
+        let mut headers = vec![(RESYNC_SINCE.to_owned(), self.now.to_string())];
+        let up: Vec<(String, Channel)> = self.channels.iter().map(|(alias, c)| (alias.clone(), c.clone())).collect();
+        for (alias, channel) in up {
+            let bridge = channel.bridge.as_deref().unwrap_or_default();
+            let (app, data) = (&channel.app.0, &channel.app.1);
+            let parts = [
+                Part::Who("", &alias),
+                is("Application", app),
+                is("ApplicationData", data),
+                is("Duration", "00:00:01"),
+                is("BridgeId", bridge),
+            ];
+            self.ami("CoreShowChannel", &parts);
+            headers.push((RESYNC_CHANNEL.to_owned(), channel.uid));
+        }
+        self.say(Source::Resync, headers, Vec::new());
+    }
+
     pub(super) fn ami(&mut self, event: &str, parts: &[Part<'_>]) {
+        if self.ami_cut {
+            return;
+        }
         let mut headers = vec![("Event".to_owned(), event.to_owned())];
         let stamp = self.now + 101;
         headers.push(("Timestamp".into(), format!("{}.{:06}", stamp / 1_000_000, stamp % 1_000_000)));

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use calltide_eventlog::Record;
 use calltide_schemas::Micros;
-use calltide_schemas::envelope::{Envelope, Header, Source, Text};
+use calltide_schemas::envelope::{Envelope, HEARTBEAT_OF_FILES, Header, Source, Text};
 
 use super::Told;
 
@@ -14,13 +14,36 @@ const QUIET_SECS: i64 = 10;
 /// What was told, by these logs alone, with heartbeats. In the order of time; a heartbeat comes first in its second.
 pub(crate) fn with_heartbeats(told: &[Told], sources: &[Source]) -> Vec<Told> {
     let logs = [Source::Ami, Source::Cel, Source::QueueLog];
-    let mut kept: Vec<Told> =
-        told.iter().filter(|t| sources.contains(&t.source) || !logs.contains(&t.source)).cloned().collect();
-    let events = told.iter().filter(|t| logs.contains(&t.source));
+    let by_ami = sources.contains(&Source::Ami);
+    let is_kept = |t: &&Told| match t.source {
+        Source::Gap | Source::Resync => by_ami,
+        Source::Ami | Source::Cel | Source::QueueLog => sources.contains(&t.source),
+        Source::Heartbeat | Source::ImportEnd | Source::Unreadable => true,
+    };
+    let mut kept: Vec<Told> = told.iter().filter(is_kept).cloned().collect();
+    let beside = [Source::Gap, Source::Resync];
+    let events = told.iter().filter(|t| logs.contains(&t.source) || beside.contains(&t.source));
     let secs: BTreeSet<i64> = events.flat_map(|t| (0..=QUIET_SECS).map(move |n| t.at / 1_000_000 + n)).collect();
-    kept.extend(secs.into_iter().map(|secs| heartbeat(secs * 1_000_000)));
+    for at in secs.into_iter().map(|secs| secs * 1_000_000) {
+        // While AMI is cut only files tell the time.
+        let gap = told.iter().rfind(|t| t.source == Source::Gap && t.at < at);
+        let cut = by_ami && gap.is_some_and(|gap| gap.fields == [CUT]);
+        match (cut, sources.iter().any(|source| *source != Source::Ami)) {
+            (false, _) => kept.push(heartbeat(at)),
+            (true, true) => kept.push(Told { headers: vec![of_files()], ..heartbeat(at) }),
+            (true, false) => {}
+        }
+    }
     kept.sort_by_key(|t| (t.at, t.source == Source::ImportEnd, logs.contains(&t.source)));
     kept
+}
+
+/// Why there is a gap: the line was cut.
+pub(super) const CUT: &str = "closed";
+
+fn of_files() -> (String, String) {
+    let (name, value) = HEARTBEAT_OF_FILES;
+    (name.to_owned(), value.to_owned())
 }
 
 pub(crate) fn heartbeat(at: i64) -> Told {
@@ -36,7 +59,7 @@ pub(crate) fn late(told: &[Told], late_us: u64, seed: u64) -> Vec<Told> {
             Source::Ami | Source::Cel | Source::QueueLog => random.below(late_us),
             // An import says that it is over after everything that it had.
             Source::ImportEnd => late_us,
-            Source::Heartbeat | Source::Gap | Source::Unreadable => 0,
+            Source::Heartbeat | Source::Gap | Source::Unreadable | Source::Resync => 0,
         };
         arriving.push((t.at + i64::try_from(delay).unwrap(), t.clone()));
     }
@@ -64,6 +87,9 @@ pub(crate) fn record(pbx: &str, told: &Told, offset: u64) -> Record {
     let header = |h: &'_ (String, String)| Header(owned(&h.0), owned(&h.1));
     envelope.headers = told.headers.iter().map(header).collect();
     envelope.fields = told.fields.iter().map(|f| owned(f)).collect();
+    if told.source == Source::Gap {
+        envelope.reason = envelope.fields.pop().map(|reason| reason.0);
+    }
     if told.source == Source::ImportEnd {
         envelope.keep_open = envelope.fields.drain(..).any(|f| f.as_str() == "keep_open");
         let logs = ["ami", "cel", "queue_log"];

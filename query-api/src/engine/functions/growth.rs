@@ -1,4 +1,4 @@
-//! How many bytes a growing function would build, from the lengths of what it is given.
+//! How many bytes a function would build, from the lengths of what it is given; and the sizes of values.
 //!
 //! The answer may be too high, never too low. Must not evaluate anything.
 
@@ -9,9 +9,16 @@ use datafusion::arrow::datatypes::{DataType, Int64Type};
 use datafusion::common::{Result, exec_err};
 use datafusion::logical_expr::{ColumnarValue, ScalarFunctionArgs};
 
+/// Most bytes that an aggregate may gather in one row.
+pub(in crate::engine) const WIDTH_MAX: u64 = 64 << 10;
+
 /// How the size of a result follows from the arguments.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(in crate::engine) enum Growth {
+    /// About what it is given, or a few times that, which is looked at when it is there: `upper(text)`.
+    Few,
+    /// No bytes, but as many steps as the lengths of the first two make multiplied: `levenshtein(a, b)`.
+    Steps,
     /// All arguments, one after the other: `concat(a, b, …)`, `make_array(a, b, …)`.
     Sum,
     /// All but the first, with the first between them: `concat_ws(separator, a, b, …)`.
@@ -29,12 +36,14 @@ pub(in crate::engine) enum Growth {
 }
 
 impl Growth {
-    /// At most how many bytes the result has for all rows of the batch.
-    pub(super) fn bytes(self, call: &ScalarFunctionArgs) -> Result<u64> {
-        let rows = call.number_rows;
+    /// At most how many bytes the result has, or how many steps it takes, for all rows of the batch.
+    pub(super) fn needs(self, call: &ScalarFunctionArgs) -> Result<u64> {
         let args = call.args.as_slice();
+        let constant = args.iter().all(|arg| matches!(arg, ColumnarValue::Scalar(_)));
+        let rows = if constant { 1 } else { call.number_rows };
         match self {
-            Self::Sum => Ok(args.iter().map(|arg| spread(arg, rows)).fold(0, u64::saturating_add)),
+            Self::Steps => by_row(args, rows, |[a, b, _]| a.max(1).saturating_mul(b.max(1))),
+            Self::Few | Self::Sum => Ok(args.iter().map(|arg| spread(arg, rows)).fold(0, u64::saturating_add)),
             Self::Joined => {
                 let all = args.iter().map(|arg| spread(arg, rows)).fold(0, u64::saturating_add);
                 let separators = args.first().map_or(0, |arg| spread(arg, rows));
@@ -70,17 +79,50 @@ impl Growth {
 /// The memory of a value as it is.
 pub(super) fn size(value: &ColumnarValue) -> u64 {
     match value {
-        ColumnarValue::Array(array) => array_size(array.as_ref()),
-        ColumnarValue::Scalar(scalar) => scalar.size() as u64,
+        ColumnarValue::Array(array) => array_size(array),
+        ColumnarValue::Scalar(scalar) => scalar.to_array().map_or(u64::MAX, |array| array_size(&array)),
     }
 }
 
-/// What Arrow counts of views leaves their texts out: they may be shared. Here each counts where it stands.
-fn array_size(array: &dyn Array) -> u64 {
+/// The memory of its widest row.
+pub(super) fn width(value: &ColumnarValue) -> Result<u64> {
+    let array = match value {
+        ColumnarValue::Array(array) => ArrayRef::clone(array),
+        ColumnarValue::Scalar(scalar) => scalar.to_array()?,
+    };
+    if array.data_type().is_nested() {
+        return Ok((0..array.len()).map(|row| array_size(&array.slice(row, 1))).max().unwrap_or(0));
+    }
+    let lengths = cast(&length(&array)?, &DataType::Int64)?;
+    let lengths = lengths.as_primitive::<Int64Type>();
+    Ok(lengths.iter().flatten().max().and_then(|bytes| u64::try_from(bytes).ok()).unwrap_or(0))
+}
+
+/// How many entries its lists have.
+pub(super) fn entries(value: &ColumnarValue, rows: usize) -> Result<u64> {
+    let entries = lengths(value, rows)?.iter().flatten().filter_map(|n| u64::try_from(n).ok()).sum::<u64>();
+    let times = if matches!(value, ColumnarValue::Scalar(_)) { rows as u64 } else { 1 };
+    Ok(entries.saturating_mul(times))
+}
+
+/// What Arrow counts of views leaves their texts out, and of a slice's lists it takes the whole. Here each counts where it
+/// stands.
+fn array_size(array: &ArrayRef) -> u64 {
     // The lower half of a view's first word is the text's length.
     let viewed = |views: &[u128]| views.iter().map(|view| (*view & u128::from(u32::MAX)) as u64).sum::<u64>();
     if let Some(texts) = array.as_string_view_opt() {
         return viewed(texts.views()) + size_of_val::<[u128]>(texts.views()) as u64;
+    }
+    if let Some(bytes) = array.as_binary_view_opt() {
+        return viewed(bytes.views()) + size_of_val::<[u128]>(bytes.views()) as u64;
+    }
+    if let Some(lists) = array.as_list_opt::<i32>() {
+        let (first, last) = (lists.value_offsets().first(), lists.value_offsets().last());
+        let (first, last) = (first.map_or(0, |n| *n as usize), last.map_or(0, |n| *n as usize));
+        return array_size(&lists.values().slice(first, last - first)) + 4 * lists.len() as u64;
+    }
+    if let Some(parts) = array.as_struct_opt() {
+        return parts.columns().iter().map(array_size).sum();
     }
     if array.data_type().is_nested() {
         return array.get_array_memory_size() as u64;

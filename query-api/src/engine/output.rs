@@ -1,0 +1,98 @@
+//! A result: its rows, as far as the caps go, and what counts them as memory in use until they are handed out.
+//!
+//! It must not know how results are shown. [`super::watch`] may tell whoever hands it out to stop.
+
+use std::sync::Arc;
+
+use arrow::array::RecordBatch;
+use arrow::datatypes::SchemaRef;
+use datafusion::execution::memory_pool::MemoryReservation;
+use datafusion::physical_plan::SendableRecordBatchStream;
+use futures::StreamExt;
+
+use super::QueryError;
+use super::watch::{Stop, Work};
+
+/// A result.
+#[derive(Debug, Clone)]
+pub struct QueryOutput {
+    /// Its columns.
+    pub schema: SchemaRef,
+    /// Its rows.
+    pub batches: Vec<RecordBatch>,
+    /// There were more rows than the cap allows.
+    pub truncated: bool,
+    held: Arc<Held>,
+}
+
+/// Counts a result's rows as memory in use, under the watch.
+#[derive(Debug)]
+pub(crate) struct Held {
+    reserved: MemoryReservation,
+    stop: Stop,
+    _work: Work,
+}
+
+impl Held {
+    /// Counts a batch no more.
+    pub(crate) fn let_go(&self, batch: &RecordBatch) {
+        let bytes = batch.get_array_memory_size().min(self.reserved.size());
+        self.reserved.shrink(bytes);
+    }
+
+    /// Whether the rows must be let go now, since memory ends.
+    pub(crate) fn must_stop(&self) -> bool {
+        self.stop.is_asked_for()
+    }
+}
+
+impl QueryOutput {
+    /// How many rows it has.
+    pub fn rows(&self) -> usize {
+        self.batches.iter().map(RecordBatch::num_rows).sum()
+    }
+
+    /// The same with these rows instead, which must be taken from its own.
+    pub(crate) fn with_rows(self, batches: Vec<RecordBatch>, truncated: bool) -> Self {
+        Self { batches, truncated, ..self }
+    }
+
+    /// Its rows, to be taken one batch after the other, and what counts them.
+    pub(crate) fn into_batches(self) -> (Vec<RecordBatch>, Arc<Held>) {
+        (self.batches, self.held)
+    }
+}
+
+/// Takes the rows of a stream, up to the caps.
+pub(super) async fn collect(
+    mut stream: SendableRecordBatchStream,
+    reserved: MemoryReservation,
+    (work, stop): (Work, Stop),
+    rows_max: usize,
+    bytes_max: usize,
+) -> Result<QueryOutput, QueryError> {
+    let (mut batches, mut truncated) = (Vec::new(), false);
+    let mut rows = 0;
+    while let Some(batch) = stream.next().await {
+        let batch = batch.map_err(|e| QueryError::from_run(&e))?;
+        let room = rows_max - rows;
+        if batch.num_rows() > room {
+            batches.push(batch.slice(0, room));
+            truncated = true;
+            break;
+        }
+        rows += batch.num_rows();
+        reserved.try_grow(batch.get_array_memory_size()).map_err(|e| QueryError::from_run(&e))?;
+        if reserved.size() > bytes_max {
+            let message = format!("the result has more than {bytes_max} bytes");
+            return Err(QueryError::Resources { message });
+        }
+        batches.push(batch);
+    }
+    Ok(QueryOutput {
+        schema: stream.schema(),
+        batches,
+        truncated,
+        held: Arc::new(Held { reserved, stop, _work: work }),
+    })
+}

@@ -1,0 +1,93 @@
+//! What each role does when all is well, and what it says when it is not.
+
+use super::topology::{Pbxs, Role, Topology};
+use crate::started::{Site, capture, get, until};
+
+const KAFKA: &str = "[log]\nkafka = \"127.0.0.1:1\"\n";
+
+#[test]
+fn without_kafka_the_roles_say_what_does_it_on_one_machine() {
+    let site = Site::new();
+    for role in ["ingest", "processor"] {
+        let told = site.refused(2, &[role]);
+        assert!(told.contains("[log] kafka names no broker") && told.contains("calltide up"), "{told}");
+    }
+}
+
+#[test]
+fn with_kafka_what_is_for_one_machine_says_what_does_it_there() {
+    let site = Site::new();
+    site.configured(KAFKA);
+    for (command, instead) in [
+        (["up", "--listen=127.0.0.1:0"], "calltide processor"),
+        (["log", "verify"], "brokers"),
+        (["log", "clean"], "[log] events"),
+    ] {
+        let told = site.refused(2, &command);
+        assert!(told.contains("Kafka") && told.contains(instead), "{told}");
+    }
+    let told = site.refused(2, &["ingest"]);
+    assert!(told.contains("no [[pbx]]"), "{told}");
+}
+
+#[test]
+fn brokers_that_do_not_answer_are_named() {
+    let site = Site::new();
+    // A port that was free a moment ago.
+    let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    site.configured(&format!("[log]\nkafka = \"{free}\"\n"));
+    let mut processor = site.start(&["processor", "--listen", "127.0.0.1:0"]);
+    let line = processor.tells("waiting for Kafka");
+    assert!(line.contains(&free.to_string()), "{line}");
+    processor.stop();
+    let told = site.refused(1, &["log", "ls"]);
+    assert!(told.contains(&free.to_string()) && told.contains("hint:"), "{told}");
+}
+
+#[test]
+fn a_call_goes_from_the_pbx_through_all_roles_into_the_tables() {
+    let mut pbxs = Pbxs::playing(std::path::Path::new(&capture("asterisk-22.10", "ami.raw")));
+    let Some(mut cluster) = Topology::around(&pbxs) else { return };
+    cluster.up();
+    pbxs.finish();
+    let wanted = Site::new();
+    for pbx in super::topology::PBXS {
+        wanted.done(&["import", "--pbx", pbx, "--ami", &capture("asterisk-22.10", "ami.raw"), "--keep-open"]);
+    }
+    let outcomes = |site: &Site| site.rows("SELECT call_id, status, agent, talk_ms FROM calls ORDER BY call_id");
+    let wanted = outcomes(&wanted);
+    assert!(wanted.len() > 10, "{}", wanted.len());
+    until("every call is told", || outcomes(&cluster.reader) == wanted);
+    // The query side serves the same.
+    let mut api = Role::configured("query-api", &configuration(&cluster.reader));
+    api.up();
+    let (head, body) = get(api.url(), "/api/v1/sql?q=SELECT%20count(*)%20AS%20n%20FROM%20calls");
+    assert!(head.starts_with("HTTP/1.1 200") && body.contains(&format!("{}", wanted.len())), "{head}\n{body}");
+    for role in [&cluster.ingest, &cluster.processors[0], &cluster.processors[1], &api] {
+        assert!(get(role.url(), "/readyz").0.starts_with("HTTP/1.1 200"), "{}", get(role.url(), "/readyz").1);
+        assert!(get(role.url(), "/metrics").1.contains("# TYPE calltide_"));
+    }
+    assert!(cluster.ingest.metric("calltide_forward_connected") > 0.0);
+    // What is imported at the centre is recognised as told, too.
+    let file = capture("asterisk-16.28", "ami.raw");
+    let (_, told) = cluster.reader.done(&["import", "--pbx", "old", "--ami", &file]);
+    assert!(told.contains("processors derive"), "{told}");
+    until("what was imported is told", || {
+        !cluster.reader.rows("SELECT call_id FROM calls WHERE pbx = 'old' AND settled LIMIT 1").is_empty()
+    });
+    let (_, again) = cluster.reader.done(&["import", "--pbx", "old", "--ami", &file]);
+    assert!(again.contains("imported old: 0 new events"), "{again}");
+    let (topics, _) = cluster.reader.done(&["log", "ls"]);
+    assert!(topics.contains("calltide.calls") && topics.contains("ami/north/"), "{topics}");
+    let (table, _) = cluster.reader.done(&["check", "--offline"]);
+    assert!(table.contains("Kafka answers"), "{table}");
+    let (one, _) = cluster.reader.done(&["log", "cat", "calls", "--limit", "3"]);
+    assert_eq!(one.lines().count(), 3);
+    api.stop();
+    cluster.ingest.stop();
+    cluster.processors.iter_mut().for_each(Role::stop);
+}
+
+fn configuration(site: &Site) -> String {
+    std::fs::read_to_string(site.data().with_file_name("calltide.toml")).unwrap()
+}
