@@ -253,8 +253,8 @@ mod tests {
             }
         }
 
-        fn commit(&mut self, partition: Partition, commit: Commit) -> calltide_eventlog::Result<()> {
-            self.below.commit(partition, commit)
+        fn commit_all(&mut self, commits: Vec<(Partition, Commit)>) -> calltide_eventlog::Result<()> {
+            self.below.commit_all(commits)
         }
     }
 

@@ -249,7 +249,12 @@ pub trait Worker: Send {
     /// worker and join anew.
     fn poll(&mut self, bytes_max: usize, timeout: Duration) -> Result<Polled>;
 
-    /// Publishes outputs, each to the partition of its key, changes state and moves the progress to `commit.next`, all of it
-    /// or nothing, durably.
-    fn commit(&mut self, partition: Partition, commit: Commit) -> Result<()>;
+    /// Publishes outputs, each to the partition of its key, changes state and moves the progress to `commit.next`, durably: all
+    /// of what a partition commits or nothing of it. Many partitions in one call cost little more than one.
+    fn commit_all(&mut self, commits: Vec<(Partition, Commit)>) -> Result<()>;
+
+    /// The same for one partition.
+    fn commit(&mut self, partition: Partition, commit: Commit) -> Result<()> {
+        self.commit_all(vec![(partition, commit)])
+    }
 }

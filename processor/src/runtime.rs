@@ -1,4 +1,4 @@
-//! Drives a fold: one batch in, all its effects, the changed state and the progress in one atomic commit, or none of it.
+//! Drives a fold: what is there goes in, all its effects, the changed state and the progress go out in one commit, or none of it.
 //!
 //! Knows the log and [`Fold`]; must not know what a fold derives. After any error the driver is dropped and made anew: the
 //! fold is then restored from what was committed.
@@ -6,13 +6,13 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use calltide_eventlog::{Commit, EventLog, LogError, Partition, Polled, Worker};
+use calltide_eventlog::{Batch, Commit, EventLog, LogError, Offset, Partition, Polled, Worker};
 use calltide_schemas::metrics::exposed::Shape;
 
 use crate::fold::{Effects, Fold, Measure};
 
-/// How much input goes into one commit. Larger batches share one fsync among more events, smaller ones are visible sooner;
-/// a batch is whatever is there, up to this.
+/// How much input goes into one commit. Larger ones share one fsync, or one transaction, among more events, smaller ones are
+/// visible sooner; it is whatever is there, up to this.
 const BATCH_BYTES: usize = 4 << 20;
 
 /// Why a driver stopped.
@@ -51,6 +51,22 @@ pub struct Driver<F> {
     folds: BTreeMap<Partition, F>,
 }
 
+/// What was taken in since the last commit.
+#[derive(Default)]
+struct Round {
+    open: BTreeMap<Partition, Open>,
+    /// Of payload.
+    bytes: usize,
+}
+
+/// The same of one partition.
+#[derive(Default)]
+struct Open {
+    effects: Effects,
+    records: usize,
+    next: Offset,
+}
+
 impl<F: Fold> Driver<F> {
     /// Joins the group `name` on `topic`.
     ///
@@ -60,49 +76,77 @@ impl<F: Fold> Driver<F> {
         Ok(Self { name: name.to_owned(), worker: log.worker(name, topic)?, restore, folds: BTreeMap::new() })
     }
 
-    /// Processes what is there, or waits for it as long as `timeout`.
+    /// Processes what is there in all partitions, or waits for it as long as `timeout`.
     ///
     /// # Errors
     /// The log's, and state of another version. The driver must then be dropped.
     pub fn step(&mut self, timeout: Duration) -> Result<Step, RuntimeError> {
-        match self.worker.poll(BATCH_BYTES, timeout)? {
-            Polled::Assigned { partition, next: _, state } => {
-                let restored = (self.restore)(state);
-                let mut fold = restored.ok_or_else(|| RuntimeError::OtherLayout { fold: self.name.clone() })?;
-                show(fold.measures());
-                self.folds.insert(partition, fold);
-                Ok(Step::Moved)
+        let mut round = Round::default();
+        let mut timeout = timeout;
+        let moved = loop {
+            match self.worker.poll(BATCH_BYTES.saturating_sub(round.bytes), timeout)? {
+                Polled::Assigned { partition, next: _, state } => {
+                    let restored = (self.restore)(state);
+                    let mut fold = restored.ok_or_else(|| RuntimeError::OtherLayout { fold: self.name.clone() })?;
+                    show(fold.measures());
+                    self.folds.insert(partition, fold);
+                    break true;
+                }
+                Polled::Revoked { partition } => {
+                    // Whoever has it now does it again.
+                    self.folds.remove(&partition);
+                    round.open.remove(&partition);
+                    break true;
+                }
+                Polled::Batch { batch, .. } if batch.records.is_empty() && batch.damaged.is_empty() => break false,
+                Polled::Batch { partition, batch } => self.take_in(partition, &batch, &mut round),
             }
-            Polled::Revoked { partition } => {
-                self.folds.remove(&partition);
-                Ok(Step::Moved)
+            if round.bytes >= BATCH_BYTES {
+                break false;
             }
-            Polled::Batch { partition, batch } => {
-                for (from, to) in &batch.damaged {
-                    tracing::error!(fold = self.name, partition, from, to, "damaged input was passed over");
-                    metrics::counter!("calltide_damaged_offsets_total", "fold" => self.name.clone())
-                        .increment(to - from);
-                }
-                let Some(fold) = self.folds.get_mut(&partition) else { return Ok(Step::Idle) };
-                if batch.records.is_empty() && batch.damaged.is_empty() {
-                    return Ok(Step::Idle);
-                }
-                let mut effects = Effects::default();
-                for read in &batch.records {
-                    fold.apply(&read.record, &mut effects);
-                }
-                for (reason, count) in &effects.notes {
-                    metrics::counter!("calltide_ignored_total", "fold" => self.name.clone(), "reason" => *reason)
-                        .increment(*count);
-                }
-                let count = batch.records.len();
-                metrics::counter!("calltide_processed_total", "fold" => self.name.clone()).increment(count as u64);
-                show(fold.measures());
-                let commit = Commit { outputs: effects.outputs, changes: fold.changes(), next: batch.next };
-                self.worker.commit(partition, commit)?;
-                Ok(Step::Processed(count))
-            }
+            timeout = Duration::ZERO;
+        };
+        self.commit(round).map(|processed| match (processed, moved) {
+            (1.., _) => Step::Processed(processed),
+            (0, true) => Step::Moved,
+            (0, false) => Step::Idle,
+        })
+    }
+
+    fn take_in(&mut self, partition: Partition, batch: &Batch, round: &mut Round) {
+        for (from, to) in &batch.damaged {
+            tracing::error!(fold = self.name, partition, from, to, "damaged input was passed over");
+            metrics::counter!("calltide_damaged_offsets_total", "fold" => self.name.clone()).increment(to - from);
         }
+        let Some(fold) = self.folds.get_mut(&partition) else { return };
+        let open = round.open.entry(partition).or_default();
+        for read in &batch.records {
+            round.bytes += read.record.payload.as_ref().map_or(0, |payload| payload.len());
+            fold.apply(&read.record, &mut open.effects);
+        }
+        open.records += batch.records.len();
+        open.next = batch.next;
+    }
+
+    /// Commits what was taken in; returns how many records that were.
+    fn commit(&mut self, round: Round) -> Result<usize, RuntimeError> {
+        let mut processed = 0;
+        let mut commits = Vec::with_capacity(round.open.len());
+        for (partition, Open { effects, records, next }) in round.open {
+            let Some(fold) = self.folds.get_mut(&partition) else { continue };
+            for (reason, count) in &effects.notes {
+                metrics::counter!("calltide_ignored_total", "fold" => self.name.clone(), "reason" => *reason)
+                    .increment(*count);
+            }
+            processed += records;
+            show(fold.measures());
+            commits.push((partition, Commit { outputs: effects.outputs, changes: fold.changes(), next }));
+        }
+        if !commits.is_empty() {
+            metrics::counter!("calltide_processed_total", "fold" => self.name.clone()).increment(processed as u64);
+            self.worker.commit_all(commits)?;
+        }
+        Ok(processed)
     }
 
     /// Processes everything up to the log's end, then returns how many records that were.

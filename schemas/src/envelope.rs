@@ -5,6 +5,8 @@
 //! Interpretation is not for here: `processor` decodes envelopes into telephony facts.
 //! Version 1; fields are only ever added.
 
+mod read;
+
 use std::borrow::Cow;
 
 use serde::{Deserialize, Serialize};

@@ -1,4 +1,5 @@
-//! What the headers of a record in Kafka say: CloudEvents' binary mode, and what else a record of ours has.
+//! What the headers of a record in Kafka say: CloudEvents' binary mode, and what else a record of ours has. Records of a fold's
+//! state have none.
 //!
 //! The log on Kafka writes and reads them under names of its own, since it must not depend on this crate; a test there holds
 //! both to be the same. Which words `ce_type` has in a topic, and what its `ce_id` is made of, is in [`topics`](crate::topics).
@@ -46,14 +47,13 @@ pub const HEADERS: &[HeaderDef] = &[
     header("ce_id", Form::Text, On::Every, "identity of the record: a repeat has the same"),
     header("ce_type", Form::Text, On::Every, "what it is"),
     header("ce_source", Form::Always("/calltide"), On::Every, "the program"),
-    header("ce_time", Form::Time, On::Every, "when it happened; facts: the PBX's clock when this version was made"),
     header(
-        "content-type",
-        Form::Text,
-        On::Payloads,
-        "what the payload is: JSON, or bytes where a fold keeps its state",
+        "ce_time",
+        Form::Time,
+        On::Every,
+        "when it happened, to the microsecond; facts: the PBX's clock when this version was made",
     ),
-    header("calltide_at", Form::Int, On::Every, "the same as `ce_time`, in microseconds since 1970-01-01 UTC"),
+    header("content-type", Form::Always("application/json"), On::Payloads, "what the payload is"),
     header("calltide_journal", Form::Text, On::Events, "the journal that it was collected in"),
     header(
         "calltide_journal_offset",

@@ -10,8 +10,8 @@ use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
+use calltide_eventlog::EventLog;
 use calltide_eventlog::kafka::{KafkaLog, KafkaOptions};
-use calltide_eventlog::{EventLog, Offset};
 use calltide_ingest::ami::{AmiConfig, AmiStatus, collect as collect_ami};
 use calltide_ingest::forward::{ForwardConfig, Forwarder, Step as Forwarded, run as forward};
 use calltide_ingest::import::{ImportPlan, import};
@@ -36,8 +36,8 @@ use crate::site::open_log;
 const CALLS: &str = "calltide.calls";
 const USERNAME: &str = "calltide";
 const SECRET: &str = "bench";
-/// Read at once.
-const READ_BYTES: usize = 4 << 20;
+/// How often who looks at the topics asks whether that is over.
+const LOOK_EVERY: Duration = Duration::from_millis(50);
 /// The first calls wait for connections, assignments and caches; they are not counted.
 const WARM_UP: Duration = Duration::from_secs(5);
 /// No call for so long after the last event: they are all there.
@@ -158,32 +158,24 @@ impl Looking {
         let (quiet, until_quiet) = watch::channel(false);
         let look = move || {
             let mut ends: HashMap<String, i64> = HashMap::new();
-            let mut calls: HashMap<String, Told> = HashMap::new();
-            let mut next: HashMap<(&str, u32), Offset> = HashMap::new();
-            let (mut seen, mut last) = (0, Instant::now());
+            let mut calls: HashMap<String, (Option<String>, i64)> = HashMap::new();
+            let mut last = Instant::now();
             let is_over = |last: Instant| *until_quiet.borrow() && last.elapsed() > QUIET;
+            let follower = log.follow(&[EVENTS, CALLS])?;
             while !*stopping.borrow() && !is_over(last) {
-                seen = log.wait(seen, Duration::from_millis(5));
-                // A call's events come to their topic before it does to its own.
-                for topic in [EVENTS, CALLS] {
-                    for partition in 0..log.partitions(topic)? {
-                        let from = next.entry((topic, partition)).or_default();
-                        let batch = log.read(topic, partition, *from, READ_BYTES)?;
-                        *from = batch.next;
-                        let visible = clock::now().0;
-                        for read in &batch.records {
-                            let Some(payload) = &read.record.payload else { continue };
-                            if topic == EVENTS {
-                                note_end(payload, &mut ends);
-                            } else if let Some((call, seen)) = told(payload, &ends) {
-                                last = Instant::now();
-                                calls.entry(call).or_insert(Told { seen, visible });
-                            }
-                        }
-                    }
+                let Some((topic, read)) = follower.next(LOOK_EVERY)? else { continue };
+                let Some(payload) = &read.record.payload else { continue };
+                if topic == EVENTS {
+                    note_end(payload, &mut ends);
+                } else if let Some(call) = call_in(payload) {
+                    last = Instant::now();
+                    calls.entry(call.call_id).or_insert((call.linkedid, clock::now().0));
                 }
             }
-            Ok(calls.into_values().collect())
+            // A call may be read before its events are.
+            let told =
+                |(linked, visible): (Option<String>, i64)| ends.get(&linked?).map(|seen| Told { seen: *seen, visible });
+            Ok(calls.into_values().filter_map(told).collect())
         };
         Self { thread: std::thread::spawn(look), quiet }
     }
@@ -212,16 +204,15 @@ fn note_end(payload: &[u8], ends: &mut HashMap<String, i64>) {
     }
 }
 
-/// A call whose end was heard: its id, and when.
-fn told(payload: &[u8], ends: &HashMap<String, i64>) -> Option<(String, i64)> {
-    #[derive(Deserialize)]
-    struct Call {
-        call_id: String,
-        linkedid: Option<String>,
-    }
-    let call: Call = serde_json::from_slice(payload).ok()?;
-    let seen = *ends.get(&call.linkedid?)?;
-    Some((call.call_id, seen))
+/// What is needed of a row of `calls`.
+#[derive(Deserialize)]
+struct Call {
+    call_id: String,
+    linkedid: Option<String>,
+}
+
+fn call_in(payload: &[u8]) -> Option<Call> {
+    serde_json::from_slice(payload).ok()
 }
 
 fn latencies(mut calls: Vec<Told>, warm_up: Duration) -> String {

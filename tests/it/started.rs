@@ -1,6 +1,7 @@
 //! Runs the built program in an environment of its own, and waits for what it says.
 
 #![expect(clippy::unwrap_used, reason = "tests")]
+#![expect(clippy::print_stderr, reason = "what the processes said, where a test failed")]
 
 use std::io::{BufRead as _, BufReader, Read as _};
 use std::path::{Path, PathBuf};
@@ -11,17 +12,25 @@ use std::time::{Duration, Instant};
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 
+use crate::machine::Place;
+
 /// More than anything here can take on a busy machine.
 const PATIENCE: Duration = Duration::from_secs(120);
 
 /// A fresh data directory and a configuration file beside it; both go at the end.
 pub(crate) struct Site {
     dir: tempfile::TempDir,
+    _place: Place,
 }
 
 impl Site {
     pub(crate) fn new() -> Self {
-        Self { dir: tempfile::tempdir().unwrap() }
+        Self { dir: tempfile::tempdir().unwrap(), _place: Place::beside() }
+    }
+
+    /// For a test with a stopwatch.
+    pub(crate) fn alone() -> Self {
+        Self { dir: tempfile::tempdir().unwrap(), _place: Place::alone() }
     }
 
     pub(crate) fn data(&self) -> PathBuf {
@@ -156,6 +165,10 @@ impl Drop for Running {
         // Already ended in a test that went well.
         drop(self.child.kill());
         drop(self.child.wait());
+        if std::thread::panicking() {
+            self.heard.extend(self.told.iter());
+            eprintln!("-- what {} said\n{}", self.child.id(), self.heard.join("\n"));
+        }
     }
 }
 

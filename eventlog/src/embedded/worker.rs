@@ -110,6 +110,30 @@ impl EmbeddedWorker {
         self.parts[at].growth.since_bytes = 0;
     }
 
+    fn commit_one(&mut self, partition: Partition, commit: Commit) -> Result<()> {
+        let at = partition as usize;
+        let unknown = || LogError::UnknownTopic { topic: format!("{}, partition {partition}", self.topic) };
+        let slot = self.parts.get(at).ok_or_else(unknown)?.slot;
+        let mut job = Job::default();
+        let mut raw = Vec::new();
+        commit.changes.iter().for_each(|change| codec::put_change(&mut raw, change));
+        let changed_bytes = raw.len() as u64;
+        job.sections.push((slot, 1, codec::pack(raw)));
+        let outputs = commit.outputs.iter().map(|output| (output.topic.as_str(), &output.record));
+        self.log.add_outputs(&mut job, outputs)?;
+        job.commit = Some(CommitJob {
+            group_slot: self.group_slot,
+            group: self.group.clone(),
+            epoch: self.epoch,
+            slot,
+            next: commit.next,
+        });
+        self.log.write(job)?;
+        self.parts[at].growth.since_bytes += changed_bytes;
+        self.snapshot_if_due(at);
+        Ok(())
+    }
+
     fn end_snapshot(&mut self) {
         let Some((at, thread)) = self.snapshot.take() else { return };
         match thread.join() {
@@ -144,28 +168,8 @@ impl Worker for EmbeddedWorker {
         }
     }
 
-    fn commit(&mut self, partition: Partition, commit: Commit) -> Result<()> {
-        let at = partition as usize;
-        let unknown = || LogError::UnknownTopic { topic: format!("{}, partition {partition}", self.topic) };
-        let slot = self.parts.get(at).ok_or_else(unknown)?.slot;
-        let mut job = Job::default();
-        let mut raw = Vec::new();
-        commit.changes.iter().for_each(|change| codec::put_change(&mut raw, change));
-        let changed_bytes = raw.len() as u64;
-        job.sections.push((slot, 1, codec::pack(raw)));
-        let outputs = commit.outputs.iter().map(|output| (output.topic.as_str(), &output.record));
-        self.log.add_outputs(&mut job, outputs)?;
-        job.commit = Some(CommitJob {
-            group_slot: self.group_slot,
-            group: self.group.clone(),
-            epoch: self.epoch,
-            slot,
-            next: commit.next,
-        });
-        self.log.write(job)?;
-        self.parts[at].growth.since_bytes += changed_bytes;
-        self.snapshot_if_due(at);
-        Ok(())
+    fn commit_all(&mut self, commits: Vec<(Partition, Commit)>) -> Result<()> {
+        commits.into_iter().try_for_each(|(partition, commit)| self.commit_one(partition, commit))
     }
 }
 

@@ -211,12 +211,7 @@ impl Receipt {
         }
     }
 
-    /// The lowest and the highest offset, or the first error; `None` while some are open.
-    pub(super) fn result(&self) -> Option<KafkaResult<(Offset, Offset)>> {
-        self.tally.lock().result()
-    }
-
-    /// The same, waiting until a deadline.
+    /// The lowest and the highest offset, or the first error; `None` if some are still open at the deadline.
     pub(super) fn wait(&self, until: Instant) -> Option<KafkaResult<(Offset, Offset)>> {
         let mut tally = self.tally.lock();
         while tally.open > 0 {

@@ -8,6 +8,7 @@ mod append;
 mod client;
 mod cursor;
 mod ends;
+mod follow;
 mod journals;
 mod options;
 mod reader;
@@ -18,6 +19,7 @@ mod topics;
 mod transaction;
 mod worker;
 
+pub use follow::Follower;
 pub use options::{KafkaOptions, Login, Mechanism, Security, Tls};
 
 use std::{

@@ -1,7 +1,7 @@
 //! A record as it is in Kafka: its headers are those of CloudEvents' binary mode, and what else a [`Record`] has.
 //!
-//! `ce_time` is for other readers; the time in microseconds and the journal have headers of their own. The timestamp is what
-//! the brokers keep records by. Must not know what payloads mean.
+//! The journal has headers of its own; records of a group's state, which nobody else reads, have none. The timestamp is what the
+//! brokers keep records by. Must not know what payloads mean.
 
 use std::{
     sync::Arc,
@@ -23,7 +23,6 @@ const TIME: &str = "ce_time";
 const SOURCE: &str = "ce_source";
 const VERSION: &str = "ce_specversion";
 const CONTENT: &str = "content-type";
-const AT: &str = "calltide_at";
 const JOURNAL: &str = "calltide_journal";
 const JOURNAL_OFFSET: &str = "calltide_journal_offset";
 
@@ -65,34 +64,35 @@ pub(super) fn to_kafka<'a>(
     record: &'a Record,
     receipt: &Arc<Receipt>,
 ) -> BaseRecord<'a, [u8], [u8], Arc<Receipt>> {
-    let mut headers = OwnedHeaders::new_with_capacity(9)
-        .insert(Header { key: ID, value: Some(&record.id) })
-        .insert(Header { key: KIND, value: Some(&record.kind) })
-        .insert(Header { key: SOURCE, value: Some("/calltide") })
-        .insert(Header { key: VERSION, value: Some("1.0") })
-        .insert(Header { key: AT, value: Some(&record.at.to_string()) });
-    if let Ok(time) = jiff::Timestamp::from_microsecond(record.at) {
-        headers = headers.insert(Header { key: TIME, value: Some(&time.to_string()) });
-    }
-    if record.payload.is_some() {
-        // What a group's state looks like is its own matter.
-        let content = if record.kind == STATE { "application/octet-stream" } else { "application/json" };
-        headers = headers.insert(Header { key: CONTENT, value: Some(content) });
-    }
-    if let Some((journal, offset)) = &record.journal {
-        headers = headers
-            .insert(Header { key: JOURNAL, value: Some(journal) })
-            .insert(Header { key: JOURNAL_OFFSET, value: Some(&offset.to_string()) });
-    }
     BaseRecord {
         topic,
         partition: Some(number(partition)),
         payload: record.payload.as_deref(),
         key: Some(&record.key),
         timestamp: Some(timestamp(record.at)),
-        headers: Some(headers),
+        headers: (record.kind != STATE).then(|| headers(record)),
         delivery_opaque: Arc::clone(receipt),
     }
+}
+
+fn headers(record: &Record) -> OwnedHeaders {
+    let mut headers = OwnedHeaders::new_with_capacity(8)
+        .insert(Header { key: ID, value: Some(&record.id) })
+        .insert(Header { key: KIND, value: Some(&record.kind) })
+        .insert(Header { key: SOURCE, value: Some("/calltide") })
+        .insert(Header { key: VERSION, value: Some("1.0") });
+    if let Ok(time) = jiff::Timestamp::from_microsecond(record.at) {
+        headers = headers.insert(Header { key: TIME, value: Some(&time.to_string()) });
+    }
+    if record.payload.is_some() {
+        headers = headers.insert(Header { key: CONTENT, value: Some("application/json") });
+    }
+    if let Some((journal, offset)) = &record.journal {
+        headers = headers
+            .insert(Header { key: JOURNAL, value: Some(journal) })
+            .insert(Header { key: JOURNAL_OFFSET, value: Some(&offset.to_string()) });
+    }
+    headers
 }
 
 /// A record as it was read; one that others wrote has what there is of it.
@@ -109,7 +109,10 @@ pub(super) fn from_kafka(message: &BorrowedMessage<'_>) -> ReadRecord {
         match header.key {
             ID => record.id = text().unwrap_or_default().to_owned(),
             KIND => record.kind = text().unwrap_or_default().to_owned(),
-            AT => record.at = text().and_then(|text| text.parse().ok()).unwrap_or(record.at),
+            TIME => {
+                let time = text().and_then(|text| text.parse::<jiff::Timestamp>().ok());
+                record.at = time.map_or(record.at, jiff::Timestamp::as_microsecond);
+            }
             JOURNAL => journal = text().map(str::to_owned),
             JOURNAL_OFFSET => journal_offset = text().and_then(|text| text.parse().ok()),
             _ => {}

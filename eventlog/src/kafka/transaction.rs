@@ -7,6 +7,7 @@
 use std::{
     collections::HashMap,
     sync::Arc,
+    thread::sleep,
     time::{Duration, Instant},
 };
 
@@ -14,7 +15,7 @@ use rdkafka::{
     TopicPartitionList,
     consumer::ConsumerGroupMetadata,
     error::{KafkaError, KafkaResult, RDKafkaErrorCode},
-    producer::{BaseProducer, BaseRecord, Producer as _},
+    producer::{BaseRecord, Producer as _, ThreadedProducer},
 };
 
 use super::{
@@ -29,14 +30,15 @@ use crate::{LogError, Offset, Partition, Record, Result};
 const TRANSACTION_MS: &str = "10000";
 /// A record of it that was not acknowledged by then never will be.
 const MESSAGE_MS: &str = "8000";
-/// What rdkafka's producer does meanwhile ends no sooner than its timeout, so it is given short ones.
-const POLL: Duration = Duration::from_millis(1);
+/// Between two attempts, or two looks for room.
+const PAUSE: Duration = Duration::from_millis(1);
 /// Giving up must not take long: a newer producer or the brokers do it, too.
 const ABORT: Duration = Duration::from_secs(5);
 
 /// See the module.
 pub(super) struct Transactions {
-    producer: BaseProducer<Context>,
+    /// With a thread of its own for what was delivered: whoever waited for that by rdkafka's polls would burn a processor.
+    producer: ThreadedProducer<Context>,
     group: String,
     patience: Duration,
 }
@@ -58,15 +60,13 @@ impl Transactions {
         config.set("transactional.id", id);
         config.set("transaction.timeout.ms", TRANSACTION_MS).set("message.timeout.ms", MESSAGE_MS);
         let context = || Context::new(&options.servers);
-        let producer: KafkaResult<BaseProducer<Context>> = config.create_with_context(context());
+        let producer: KafkaResult<ThreadedProducer<Context>> = config.create_with_context(context());
         let producer = producer.map_err(|e| context().failed("set up a Kafka producer", e))?;
         let opened = Self { producer, group: group.to_owned(), patience: options.patience };
         let until = Instant::now() + options.patience;
-        opened.retried(until, |left| opened.producer.init_transactions(left)).map_err(|error| {
-            let failed = opened.producer.client().context().failed(format!("join the group {group}"), error);
-            opened.producer.poll(Duration::ZERO);
-            failed
-        })?;
+        opened
+            .retried(until, |left| opened.producer.init_transactions(left))
+            .map_err(|error| opened.producer.client().context().failed(format!("join the group {group}"), error))?;
         Ok(opened)
     }
 
@@ -111,7 +111,7 @@ impl Transactions {
         self.retried(until, |left| self.producer.send_offsets_to_transaction(consumed, member, left))?;
         let mut ends = Ends::new();
         for (part, receipt) in receipts {
-            let (_, last) = self.delivered(&receipt, until)?;
+            let (_, last) = receipt.wait(until).unwrap_or(Err(late()))?;
             // After the last record there is the marker of the transaction.
             ends.insert(part, last + 2);
         }
@@ -119,22 +119,12 @@ impl Transactions {
         Ok(ends)
     }
 
-    fn delivered(&self, receipt: &Receipt, until: Instant) -> KafkaResult<(Offset, Offset)> {
-        loop {
-            match receipt.result() {
-                Some(delivered) => return delivered,
-                None if Instant::now() >= until => return Err(late()),
-                None => self.producer.poll(POLL),
-            }
-        }
-    }
-
     fn send(&self, mut record: BaseRecord<'_, [u8], [u8], Arc<Receipt>>, until: Instant) -> KafkaResult<()> {
         loop {
             match self.producer.send(record) {
                 Ok(()) => return Ok(()),
                 Err((error, back)) if code(&error) == Some(RDKafkaErrorCode::QueueFull) && Instant::now() < until => {
-                    self.producer.poll(POLL);
+                    sleep(PAUSE);
                     record = back;
                 }
                 Err((error, _)) => return Err(error),
@@ -148,7 +138,7 @@ impl Transactions {
             let left = until.saturating_duration_since(Instant::now());
             match call(left) {
                 Err(KafkaError::Transaction(error)) if error.is_retriable() && !left.is_zero() => {
-                    self.producer.poll(POLL);
+                    sleep(PAUSE);
                 }
                 done => return done,
             }

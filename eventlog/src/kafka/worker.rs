@@ -54,6 +54,8 @@ pub(super) struct KafkaWorker {
     parts: BTreeMap<Partition, Part>,
     /// Partitions that went, which was not told yet.
     gone: VecDeque<Partition>,
+    /// Partitions that may have something to read, in turn, each with its end as it was asked last.
+    round: VecDeque<(Partition, Offset)>,
     /// The partition that was read last.
     turn: Partition,
     over: bool,
@@ -114,6 +116,7 @@ impl KafkaWorker {
             coming: VecDeque::new(),
             parts: BTreeMap::new(),
             gone: VecDeque::new(),
+            round: VecDeque::new(),
             turn: 0,
             over: false,
             snapshot: None,
@@ -197,23 +200,32 @@ impl KafkaWorker {
 
     fn restore(&self, partition: Partition) -> Result<State> {
         // Answered only when no transaction that the member before began for this partition is open any more.
-        let committed = self.consumer.committed_offsets(self.place(partition, 0), self.log.options.patience);
+        let mut place = TopicPartitionList::with_capacity(1);
+        add_place(&mut place, &self.input, partition, 0);
+        let committed = self.consumer.committed_offsets(place, self.log.options.patience);
         let doing = || format!("find out where {} is in partition {partition}", self.group);
         committed.map_err(|e| self.consumer.context().failed(doing(), e))?;
         State::restore(&self.log, &self.group, partition)
     }
 
+    /// Asks where our partitions end; the one that was read last comes last.
+    fn begin_round(&mut self) -> Result<()> {
+        let parts: Vec<_> = self.parts.keys().map(|partition| (self.input.as_str(), *partition)).collect();
+        if !parts.is_empty() {
+            let ends = self.log.ends.ends(&parts)?;
+            self.round = parts.iter().map(|(_, partition)| *partition).zip(ends).collect();
+            let behind = self.round.iter().take_while(|(partition, _)| *partition <= self.turn).count();
+            self.round.rotate_left(behind);
+        }
+        Ok(())
+    }
+
     /// The next partition in turn that has something to read.
     fn read(&mut self, bytes_max: usize) -> Result<Option<Polled>> {
-        let parts: Vec<_> = self.parts.keys().map(|partition| (self.input.as_str(), *partition)).collect();
-        if parts.is_empty() {
-            return Ok(None);
+        if self.round.is_empty() {
+            self.begin_round()?;
         }
-        let ends = self.log.ends.ends(&parts)?;
-        let mut ends: Vec<_> = parts.iter().map(|(_, partition)| *partition).zip(ends).collect();
-        let behind = ends.partition_point(|(partition, _)| *partition <= self.turn);
-        ends.rotate_left(behind);
-        for (partition, end) in ends {
+        while let Some((partition, end)) = self.round.pop_front() {
             let Some(part) = self.parts.get_mut(&partition) else { continue };
             if let Some((from, to)) = part.removed.take() {
                 let batch = Batch { next: to, damaged: vec![(from, to)], ..Batch::default() };
@@ -236,13 +248,6 @@ impl KafkaWorker {
             }
         }
         Ok(None)
-    }
-
-    fn place(&self, partition: Partition, offset: Offset) -> TopicPartitionList {
-        let mut list = TopicPartitionList::with_capacity(1);
-        // It fails for offsets that there are not.
-        drop(list.add_partition_offset(&self.input, number(partition), position(offset)));
-        list
     }
 
     fn poll_until(&mut self, bytes_max: usize, until: Instant) -> Result<Polled> {
@@ -283,26 +288,35 @@ impl KafkaWorker {
         Ok(addressed)
     }
 
-    fn transact(&mut self, partition: Partition, commit: Commit) -> Result<()> {
-        let mut records = self.addressed(commit.outputs)?;
-        if partition >= self.partitions {
-            return Err(LogError::UnknownTopic { topic: format!("{}, partition {partition}", self.input) });
-        }
-        let (false, Some(part)) = (self.over, self.parts.get(&partition)) else { return Err(self.fenced()) };
+    /// One transaction of all of them.
+    fn transact(&mut self, commits: Vec<(Partition, Commit)>) -> Result<()> {
         let state: Arc<str> = self.log.name(&restore::topic(&self.group)).into();
-        let birth = (!part.is_born).then(restore::birth);
-        let size = |change: &Change| change.value.as_ref().map_or(0, Vec::len) as u64;
-        let changed_bytes: u64 = commit.changes.iter().map(size).sum();
-        let changed = birth.into_iter().chain(restore::records(commit.changes, commit.next));
-        records.extend(changed.map(|record| Addressed { topic: Arc::clone(&state), partition, record }));
-        let member = self.consumer.group_metadata().ok_or_else(|| self.fenced())?;
-        let ends = self.transactions.commit(&records, &self.place(partition, commit.next), &member)?;
-        self.log.ends.will_be(ends);
-        if let Some(part) = self.parts.get_mut(&partition) {
-            part.is_born = true;
-            part.changed_bytes += changed_bytes;
+        let mut records = Vec::new();
+        let mut consumed = TopicPartitionList::with_capacity(commits.len());
+        let mut changed_bytes = Vec::with_capacity(commits.len());
+        for (partition, Commit { outputs, changes, next }) in commits {
+            records.append(&mut self.addressed(outputs)?);
+            if partition >= self.partitions {
+                return Err(LogError::UnknownTopic { topic: format!("{}, partition {partition}", self.input) });
+            }
+            let (false, Some(part)) = (self.over, self.parts.get(&partition)) else { return Err(self.fenced()) };
+            let birth = (!part.is_born).then(restore::birth);
+            let size = |change: &Change| change.value.as_ref().map_or(0, Vec::len) as u64;
+            changed_bytes.push((partition, changes.iter().map(size).sum::<u64>()));
+            let changed = birth.into_iter().chain(restore::records(changes, next));
+            records.extend(changed.map(|record| Addressed { topic: Arc::clone(&state), partition, record }));
+            add_place(&mut consumed, &self.input, partition, next);
         }
-        self.snapshot_if_due(partition);
+        let member = self.consumer.group_metadata().ok_or_else(|| self.fenced())?;
+        let ends = self.transactions.commit(&records, &consumed, &member)?;
+        self.log.ends.will_be(ends);
+        for (partition, bytes) in changed_bytes {
+            if let Some(part) = self.parts.get_mut(&partition) {
+                part.is_born = true;
+                part.changed_bytes += bytes;
+            }
+            self.snapshot_if_due(partition);
+        }
         Ok(())
     }
 }
@@ -331,6 +345,11 @@ impl KafkaWorker {
     }
 }
 
+fn add_place(list: &mut TopicPartitionList, topic: &str, partition: Partition, offset: Offset) {
+    // It fails for offsets that there are not.
+    drop(list.add_partition_offset(topic, number(partition), position(offset)));
+}
+
 impl Drop for KafkaWorker {
     fn drop(&mut self) {
         if let Some(Err(_)) = self.snapshot.take().map(JoinHandle::join) {
@@ -349,8 +368,8 @@ impl Worker for KafkaWorker {
         polled
     }
 
-    fn commit(&mut self, partition: Partition, commit: Commit) -> Result<()> {
-        let committed = self.transact(partition, commit);
+    fn commit_all(&mut self, commits: Vec<(Partition, Commit)>) -> Result<()> {
+        let committed = self.transact(commits);
         self.over |= !matches!(committed, Ok(()) | Err(LogError::UnknownTopic { .. }));
         committed
     }

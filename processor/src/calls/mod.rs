@@ -176,7 +176,7 @@ impl Calls {
 impl Fold for Calls {
     fn apply(&mut self, record: &Record, out: &mut Effects) {
         let Some(payload) = &record.payload else { return };
-        let Ok(envelope) = serde_json::from_slice::<Envelope<'_>>(payload) else {
+        let Ok(envelope) = Envelope::read(payload) else {
             rejects::unreadable_record(record, payload, out);
             return;
         };

@@ -129,26 +129,28 @@ impl Engine {
                 .build()
                 .map_err(threads)
         };
-        let runtimes = Some(Runtimes { light: runtime("query-light")?, heavy: runtime("query-heavy")? });
+        let runtimes = Runtimes { light: runtime("query-light")?, heavy: runtime("query-heavy")? };
         let spilling = |source| QueryError::Io { what: format!("cannot make {}", options.spill_dir.display()), source };
         std::fs::create_dir_all(&options.spill_dir).map_err(spilling)?;
         let heavy = (options.margin_bytes / HEAVY_BYTES).min(options.queries_max / 2).max(1);
         let memory = Memory::new(&options, heavy).map_err(|e| QueryError::from_run(&e))?;
         let session = session::session(options.threads, memory.env()).map_err(|e| QueryError::from_run(&e))?;
         let (bytes, margin) = (options.memory_bytes as u64, options.margin_bytes as u64);
-        let watch = Watch::start(watch::Limits {
+        let limits = watch::Limits {
             memory_bytes: bytes + margin / 4 * 3,
             memory_bytes_last: bytes + margin,
             stuck_after: options.stuck_after,
             stuck_max: options.threads,
+            silent_max: options.deadline + options.stuck_after,
             last_resort: options.last_resort.clone(),
-        });
+        };
+        let watch = Watch::start(limits, &[&runtimes.light, &runtimes.heavy]);
         let admission = Admission::new(options.queries_max, heavy, options.waiting_max);
         let planners = Planners::new(options.threads);
         let tail_bytes_max = options.tail_bytes_max.min(options.margin_bytes / TAILS_PART);
         let source = Mutex::new(Source::new(options.lake.clone(), options.log.clone(), tail_bytes_max));
         let inner = Arc::new(Inner { options, source, session, memory });
-        Ok(Self { inner, runtimes, admission, planners, watch: watch.map_err(threads)?, answers })
+        Ok(Self { inner, runtimes: Some(runtimes), admission, planners, watch: watch.map_err(threads)?, answers })
     }
 
     /// Answers one SQL query without parameters. Dropping the future stops the query.

@@ -2,8 +2,8 @@
 //!
 //! Two things escape all other limits: memory that is taken outside the pool, and work that was stopped but does not end,
 //! since it never comes to a point where it could. Near the memory limit the heavy queries are stopped; beyond its margin, or when
-//! stopped work holds every thread, the last resort is called: in a process of its own that is the process's end, and
-//! whoever started it starts the next one. Must not know what queries mean.
+//! work that ought to have ended holds every thread, the last resort is called: in a process of its own that is the process's
+//! end, and whoever started it starts the next one. Must not know what queries mean.
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -11,10 +11,13 @@ use std::sync::{Arc, OnceLock, Weak};
 use std::time::{Duration, Instant};
 
 use parking_lot::{Condvar, Mutex};
+use tokio::runtime::{Handle, Runtime};
 use tokio::sync::watch;
 
 /// How often it looks while something runs.
 const PERIOD: Duration = Duration::from_millis(20);
+/// And while nothing does.
+const PERIOD_IDLE: Duration = Duration::from_secs(1);
 /// How long those that were told to stop may take before others are.
 const STOP_PATIENCE: Duration = Duration::from_millis(500);
 /// How much of a query's text is kept to name it by.
@@ -34,6 +37,8 @@ pub(super) struct Limits {
     pub(super) stuck_after: Duration,
     /// So many stuck ones leave nobody to work.
     pub(super) stuck_max: usize,
+    /// Runtimes that took up no work for so long never will: whatever held their threads then had to end before.
+    pub(super) silent_max: Duration,
     /// What is done then.
     pub(super) last_resort: Option<LastResort>,
 }
@@ -57,6 +62,31 @@ enum Told {
     All,
 }
 
+/// Whether a runtime's threads still take up work: it is asked, and asked again when it has answered.
+struct Pulse {
+    runtime: Handle,
+    answered: Arc<AtomicBool>,
+    silent: Duration,
+}
+
+impl Pulse {
+    fn of(runtime: Handle) -> Self {
+        Self { runtime, answered: Arc::new(AtomicBool::new(true)), silent: Duration::ZERO }
+    }
+
+    /// For how long it has not answered, when so much time has passed since it was looked at.
+    fn silent(&mut self, passed: Duration) -> Duration {
+        if self.answered.swap(false, Ordering::AcqRel) {
+            self.silent = Duration::ZERO;
+            let answered = Arc::clone(&self.answered);
+            drop(self.runtime.spawn(async move { answered.store(true, Ordering::Release) }));
+        } else {
+            self.silent += passed;
+        }
+        self.silent
+    }
+}
+
 #[derive(Debug)]
 struct Shared {
     work: Mutex<HashMap<u64, Arc<Query>>>,
@@ -73,7 +103,8 @@ pub(super) struct Watch {
 }
 
 impl Watch {
-    pub(super) fn start(limits: Limits) -> std::io::Result<Self> {
+    /// Watches over queries that run on these runtimes.
+    pub(super) fn start(limits: Limits, runtimes: &[&Runtime]) -> std::io::Result<Self> {
         let shared = Arc::new(Shared {
             work: Mutex::default(),
             begun: Condvar::new(),
@@ -87,7 +118,9 @@ impl Watch {
             );
         }
         let looked_at = Arc::downgrade(&shared);
-        std::thread::Builder::new().name("query-watch".to_owned()).spawn(move || look(&looked_at, &limits))?;
+        let pulses = runtimes.iter().map(|runtime| Pulse::of(runtime.handle().clone())).collect();
+        let looking = move || look(&looked_at, &limits, pulses);
+        std::thread::Builder::new().name("query-watch".to_owned()).spawn(looking)?;
         Ok(Self { shared })
     }
 
@@ -194,17 +227,25 @@ impl Drop for Work {
     }
 }
 
-fn look(shared: &Weak<Shared>, limits: &Limits) {
+fn look(shared: &Weak<Shared>, limits: &Limits, mut pulses: Vec<Pulse>) {
     let mut told: Option<Instant> = None;
+    let mut looked = Instant::now();
     while let Some(shared) = shared.upgrade() {
         {
             let mut work = shared.work.lock();
             if work.is_empty() && !shared.ended.load(Ordering::Relaxed) {
-                shared.begun.wait_for(&mut work, Duration::from_secs(1));
+                shared.begun.wait_for(&mut work, PERIOD_IDLE);
             }
         }
         if shared.ended.load(Ordering::Relaxed) {
             return;
+        }
+        // A process that stood still as a whole is not silent.
+        let passed = looked.elapsed().min(PERIOD_IDLE);
+        looked = Instant::now();
+        let silent = pulses.iter_mut().map(|pulse| pulse.silent(passed)).max();
+        if silent.is_some_and(|silent| silent > limits.silent_max) {
+            last_resort(limits, "the threads of the queries take up no work");
         }
         look_once(&shared, limits, &mut told);
         drop(shared);

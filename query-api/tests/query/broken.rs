@@ -193,6 +193,25 @@ async fn a_read_that_does_not_return_ends_its_query_in_time_and_leaves_others_a_
 }
 
 #[tokio::test]
+async fn when_reads_that_do_not_return_hold_all_threads_help_is_called() {
+    let (call, mut called) = tokio::sync::mpsc::unbounded_channel();
+    let (bench, store) = bench(100, |mut options| {
+        options.threads = 1;
+        options.deadline = Duration::from_millis(300);
+        options.stuck_after = Duration::from_millis(300);
+        // Whoever is called may have gone.
+        options.last_resort = Some(Arc::new(move |reason: &str| drop(call.send(reason.to_owned()))));
+        options
+    });
+    assert_eq!(bench.rows(CALLS).await, json!([{"n": 100}]));
+    store.tell(Reads::Hang);
+    bench.query(CALLS).await.unwrap_err();
+    let reason = tokio::time::timeout(Duration::from_secs(30), called.recv()).await.unwrap().unwrap();
+    assert!(reason.contains("take up no work") || reason.contains("do not end"), "{reason}");
+    store.tell(Reads::Answered);
+}
+
+#[tokio::test]
 async fn a_report_that_reads_much_waits_for_no_heavy_query() {
     let (bench, _) = bench(20_000, |mut options| {
         options.memory_bytes = 4 << 20;

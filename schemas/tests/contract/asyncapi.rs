@@ -150,23 +150,27 @@ fn message(topic: &TopicDef, payload: Value, doc: &str) -> Value {
     } else {
         Vec::new()
     };
-    let content_type = content_type(topic);
-    json!({
-        "summary": doc,
-        "contentType": content_type,
-        "headers": {
-            "type": "object",
-            "allOf": [reference("components/schemas/headers")],
-            "properties": {
-                "content-type": { "type": "string", "const": content_type },
-                "ce_type": { "type": "string", "enum": topic.kinds },
-                "ce_id": { "type": "string", "description": format!("identity of the record: {}", topic.id) },
-            },
-            "required": of_events,
+    let headers = json!({
+        "type": "object",
+        "allOf": [reference("components/schemas/headers")],
+        "properties": {
+            "content-type": { "type": "string", "const": content_type(topic) },
+            "ce_type": { "type": "string", "enum": topic.kinds },
+            "ce_id": { "type": "string", "description": format!("identity of the record: {}", topic.id) },
         },
+        "required": of_events,
+    });
+    let mut message = json!({
+        "summary": doc,
+        "contentType": content_type(topic),
         "payload": payload,
         "bindings": { "kafka": { "key": { "type": "string", "description": topic.key }, "bindingVersion": "0.5.0" } },
-    })
+    });
+    // A fold's state has none.
+    if !is_state(topic) {
+        message["headers"] = headers;
+    }
+    message
 }
 
 /// Whether it is a fold's state.

@@ -7,6 +7,7 @@ use calltide_schemas::envelope::{Envelope, Header, Source, Text};
 use proptest::collection::vec;
 use proptest::option;
 use proptest::prelude::{Just, Strategy, any, prop_oneof, proptest};
+use proptest::sample::{Index, select};
 
 /// Sources said one by one, so that a new one must be added here.
 const SOURCES: [Source; 8] = [
@@ -25,6 +26,11 @@ fn text() -> impl Strategy<Value = Text<'static>> {
     let words =
         prop_oneof![Just("PJSIP/101-0000002a".to_owned()), Just("say \"hi\"\n\\\u{0}".to_owned()), any::<String>()];
     words.prop_map(|word| Text(Cow::Owned(word)))
+}
+
+/// What a byte becomes; `None`: it goes.
+fn byte() -> impl Strategy<Value = Option<u8>> {
+    prop_oneof![option::of(any::<u8>()), select(b"\"\\[]{}:,-+0179.eE \n\0\x7f".to_vec()).prop_map(Some)]
 }
 
 fn envelope() -> impl Strategy<Value = Envelope<'static>> {
@@ -52,8 +58,23 @@ proptest! {
     #[test]
     fn an_envelope_is_read_as_it_was_written(envelope in envelope()) {
         let written = serde_json::to_string(&envelope).expect("an envelope is JSON");
-        let read: Envelope<'_> = serde_json::from_str(&written).expect("what was written can be read");
-        assert_eq!(read, envelope);
+        assert_eq!(Envelope::read(written.as_bytes()).expect("what was written can be read"), envelope);
+    }
+
+    #[test]
+    fn whatever_is_read_is_read_as_serde_does(envelope in envelope(), changes in vec((any::<Index>(), byte()), 0..4)) {
+        let mut json = serde_json::to_vec(&envelope).expect("an envelope is JSON");
+        for (at, byte) in changes {
+            let at = at.index(json.len());
+            match byte {
+                Some(byte) => json[at] = byte,
+                None => drop(json.remove(at)),
+            }
+        }
+        match (Envelope::read(&json), serde_json::from_slice::<Envelope<'_>>(&json)) {
+            (Ok(one), Ok(other)) => assert_eq!(one, other),
+            (one, other) => assert_eq!(one.is_ok(), other.is_ok(), "{}", String::from_utf8_lossy(&json)),
+        }
     }
 }
 

@@ -74,7 +74,14 @@ fn whatever_is_killed_or_cut_the_tables_are_those_of_a_run_that_was_left_alone()
     let clean = left_alone(&recording);
     eprintln!("the run without faults is done, {:?} after the last event", told.elapsed());
     let (expected, all) = (settled(&clean), calls(&clean));
-    until("all calls are in the tables", || settled(&cluster.reader) == expected && calls(&cluster.reader) == all);
+    let mut before = (0, 0);
+    until("all calls are in the tables", || {
+        let now = (calls(&cluster.reader), settled(&cluster.reader));
+        if std::mem::replace(&mut before, now) != now {
+            eprintln!("{} of {all} calls, {} of {expected} settled", now.0, now.1);
+        }
+        now == (all, expected)
+    });
     for (topic, table, key) in TABLES {
         same_rows(&clean, &cluster.reader, table, key, seed);
         each_fact_once(&cluster.reader, topic, table, key, seed);

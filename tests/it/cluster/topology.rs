@@ -134,22 +134,25 @@ pub(super) struct Topology {
     pub(super) reader: Site,
     pub(super) line: Line,
     pub(super) broker: Broker,
-    _lake: tempfile::TempDir,
+    _lake: Option<tempfile::TempDir>,
 }
 
 impl Topology {
-    /// Nothing but the broker is up yet; `None` where there can be no broker.
+    /// With the lake in a folder. Nothing but the broker is up yet; `None` where there can be no broker.
     pub(super) fn around(pbxs: &Pbxs) -> Option<Self> {
+        let lake = tempfile::tempdir().unwrap();
+        let place = format!("[lake]\nurl = \"file://{}\"\n", lake.path().join("lake").display());
+        Some(Self { _lake: Some(lake), ..Self::over(pbxs, &place)? })
+    }
+
+    /// The same with the lake that this `[lake]` names.
+    pub(super) fn over(pbxs: &Pbxs, lake: &str) -> Option<Self> {
         let line = Line::new();
         let broker = Broker::start_behind(line.address)?;
         line.leads_to(broker.far());
-        let lake = tempfile::tempdir().unwrap();
         let log = |servers: &str| format!("[log]\nkafka = \"{servers}\"\nprefix = \"test.\"\npartitions = 4\n");
-        let here = format!(
-            "{}[lake]\nurl = \"file://{}\"\ncommit_every = \"1s\"\n[processor]\nworkers = 1\n",
-            log(&broker.servers()),
-            lake.path().join("lake").display()
-        );
+        let lake = lake.replacen("[lake]\n", "[lake]\ncommit_every = \"1s\"\n", 1);
+        let here = format!("{}{lake}[processor]\nworkers = 1\n", log(&broker.servers()));
         let reader = Site::new();
         reader.configured(&here);
         Some(Self {
@@ -158,7 +161,7 @@ impl Topology {
             reader,
             line,
             broker,
-            _lake: lake,
+            _lake: None,
         })
     }
 

@@ -25,7 +25,7 @@ fn events(site: &Site) -> u64 {
 
 #[test]
 fn no_event_is_lost_while_the_query_process_is_aborted_and_the_next_answer_comes_within_two_seconds() {
-    let imported = Site::new();
+    let imported = Site::alone();
     imported.done(&["import", "--pbx", "site-a", "--ami", &capture("asterisk-22.10", "ami.raw")]);
     let (wanted, count) = (outcomes(&imported), events(&imported));
     // About ten seconds.

@@ -120,9 +120,9 @@ pub(super) fn pid_in(line: &str) -> String {
     line.split("pid=").nth(1).unwrap().split_whitespace().next().unwrap().to_owned()
 }
 
-/// A site with many events.
+/// A site with many events, which has the machine to itself.
 pub(super) fn filled() -> Site {
-    let site = Site::new();
+    let site = Site::alone();
     let folder = site.data().with_extension("recording");
     site.done(&["bench", "--events", EVENTS, "--files", folder.to_str().unwrap()]);
     site.done(&["import", "--pbx", "site-a", "--ami", folder.join("ami.raw").to_str().unwrap()]);

@@ -91,7 +91,7 @@ fn after_a_power_cut_up_goes_on_with_what_was_acknowledged() {
 
 #[test]
 fn the_query_process_is_started_again_and_collecting_goes_on() {
-    let imported = Site::new();
+    let imported = Site::alone();
     imported.done(&["import", "--pbx", "site-a", "--ami", &capture("asterisk-22.10", "ami.raw")]);
     let wanted = outcomes(&imported);
     let mut asterisk = Asterisk::playing("asterisk-22.10");

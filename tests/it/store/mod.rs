@@ -6,5 +6,5 @@
 
 mod commands;
 mod outages;
-mod server;
+pub(crate) mod server;
 mod tables;

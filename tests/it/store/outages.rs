@@ -56,7 +56,7 @@ fn whatever_the_store_does_meanwhile_the_writer_catches_up_and_nothing_is_double
 #[test]
 fn a_query_says_which_store_does_not_answer_and_within_its_deadline() {
     let mut s3 = S3::start();
-    let site = Site::new();
+    let site = Site::alone();
     site.configured(&format!("{}[query]\ndeadline = \"{} s\"\n", s3.configuration(), DEADLINE.as_secs()));
     site.done(&["import", "--pbx", "site-a", "--tz", "UTC", "--queue-log", &capture("asterisk-22.10", "queue_log")]);
     let calls = site.calls();

@@ -14,7 +14,7 @@ const KEY: &str = "calltide";
 const SECRET: &str = "the secret of the store";
 
 /// A running server; its objects go with it.
-pub(super) struct S3 {
+pub(crate) struct S3 {
     child: Child,
     told: ChildStdin,
     tells: BufReader<ChildStdout>,
@@ -24,7 +24,7 @@ pub(super) struct S3 {
 }
 
 impl S3 {
-    pub(super) fn start() -> Self {
+    pub(crate) fn start() -> Self {
         let folder = tempfile::tempdir().unwrap();
         std::fs::create_dir(folder.path().join(BUCKET)).unwrap();
         let mut command = Command::new(built());
@@ -71,7 +71,7 @@ impl S3 {
     }
 
     /// What `calltide.toml` says of it.
-    pub(super) fn configuration(&self) -> String {
+    pub(crate) fn configuration(&self) -> String {
         self.configured(BUCKET, SECRET)
     }
 

@@ -38,9 +38,13 @@ fn read(broker: &Broker, topic: &str, mut look: impl FnMut(&BorrowedMessage<'_>)
 }
 
 fn headers(message: &BorrowedMessage<'_>) -> BTreeMap<String, String> {
-    let headers = message.headers().unwrap();
     let text = |value: Option<&[u8]>| String::from_utf8(value.unwrap().to_vec()).unwrap();
-    headers.iter().map(|header| (header.key.to_owned(), text(header.value))).collect()
+    message
+        .headers()
+        .into_iter()
+        .flat_map(|headers| headers.iter())
+        .map(|header| (header.key.to_owned(), text(header.value)))
+        .collect()
 }
 
 /// Whether a record has the headers that it should have, each of its form, and no others.
@@ -62,8 +66,7 @@ fn assert_as_told(topic: &TopicDef, found: &BTreeMap<String, String>, has_payloa
         };
         assert!(fits, "{}: {} is {value}", topic.name, header.name);
     }
-    let content = if topic.name == "calltide.state.calls" { "application/octet-stream" } else { "application/json" };
-    assert!(!has_payload || found["content-type"] == content, "{}: {}", topic.name, found["content-type"]);
+    assert!(!has_payload || found["content-type"] == "application/json", "{}: {}", topic.name, found["content-type"]);
     assert!(topic.kinds.contains(&found["ce_type"].as_str()), "{}: ce_type {}", topic.name, found["ce_type"]);
 }
 
@@ -94,7 +97,11 @@ fn records_have_the_headers_that_the_contract_tells() {
         let topic = TOPICS.iter().chain(OF_THE_LOG).find(|topic| topic.name == name).unwrap();
         let mut count = 0;
         read(broker, &format!("{}{name}", options.prefix), |message| {
-            assert_as_told(topic, &headers(message), message.payload().is_some(), name == EVENTS);
+            if name.starts_with("calltide.state.") {
+                assert!(message.headers().is_none(), "{name}");
+            } else {
+                assert_as_told(topic, &headers(message), message.payload().is_some(), name == EVENTS);
+            }
             assert!(message.key().is_some_and(|key| !key.is_empty()), "{name}: no key");
             count += 1;
         });
