@@ -139,11 +139,13 @@ fn joined<T>(thread: JoinHandle<T>) -> Result<T> {
     thread.join().map_err(|_| Failure::new(Exit::Failed, "a thread of the measurement panicked"))
 }
 
-/// A call that came to its topic.
+/// A call that came to its topic: moments, in microseconds.
 struct Told {
     /// Its last channel's end was read from the socket.
     seen: i64,
-    /// It was read from the topic.
+    /// That was read from the topic of events.
+    arrived: i64,
+    /// The call was read from its topic.
     visible: i64,
 }
 
@@ -157,7 +159,7 @@ impl Looking {
     fn start(log: KafkaLog, stopping: watch::Receiver<bool>) -> Self {
         let (quiet, until_quiet) = watch::channel(false);
         let look = move || {
-            let mut ends: HashMap<String, i64> = HashMap::new();
+            let mut ends: HashMap<String, (i64, i64)> = HashMap::new();
             let mut calls: HashMap<String, (Option<String>, i64)> = HashMap::new();
             let mut last = Instant::now();
             let is_over = |last: Instant| *until_quiet.borrow() && last.elapsed() > QUIET;
@@ -173,8 +175,9 @@ impl Looking {
                 }
             }
             // A call may be read before its events are.
-            let told =
-                |(linked, visible): (Option<String>, i64)| ends.get(&linked?).map(|seen| Told { seen: *seen, visible });
+            let told = |(linked, visible): (Option<String>, i64)| {
+                ends.get(&linked?).map(|(seen, arrived)| Told { seen: *seen, arrived: *arrived, visible })
+            };
             Ok(calls.into_values().filter_map(told).collect())
         };
         Self { thread: std::thread::spawn(look), quiet }
@@ -194,13 +197,13 @@ impl Looking {
     }
 }
 
-/// Keeps when the last channel of a call was heard to be gone.
-fn note_end(payload: &[u8], ends: &mut HashMap<String, i64>) {
-    let Ok(envelope) = serde_json::from_slice::<Envelope<'_>>(payload) else { return };
+/// Keeps when the last channel of a call was heard to be gone, and now.
+fn note_end(payload: &[u8], ends: &mut HashMap<String, (i64, i64)>) {
+    let Ok(envelope) = Envelope::read(payload) else { return };
     if envelope.header("Event") == Some("Hangup")
         && let Some(linked) = envelope.header("Linkedid")
     {
-        ends.insert(linked.to_owned(), envelope.seen.0);
+        ends.insert(linked.to_owned(), (envelope.seen.0, clock::now().0));
     }
 }
 
@@ -219,16 +222,18 @@ fn latencies(mut calls: Vec<Told>, warm_up: Duration) -> String {
     let first = calls.iter().map(|told| told.seen).min().unwrap_or_default();
     let warm_up = i64::try_from(warm_up.as_micros()).unwrap_or_default();
     calls.retain(|told| told.seen >= first + warm_up);
-    let mut took: Vec<i64> = calls.iter().map(|told| told.visible - told.seen).collect();
-    took.sort_unstable();
-    let quantile = |part: usize| took.get((took.len() * part / 1000).min(took.len().saturating_sub(1)));
-    let ms = |part| quantile(part).map_or(f64::NAN, |micros| *micros as f64 / 1e3);
+    let line = |what: &str, took: fn(&Told) -> i64| {
+        let mut took: Vec<i64> = calls.iter().map(took).collect();
+        took.sort_unstable();
+        let quantile = |part: usize| took.get((took.len() * part / 1000).min(took.len().saturating_sub(1)));
+        let ms = |part| quantile(part).map_or(f64::NAN, |micros| *micros as f64 / 1e3);
+        format!("  {what}: p50 {:.0} ms, p99 {:.0} ms, longest {:.0} ms\n", ms(500), ms(990), ms(1000))
+    };
     format!(
-        "  from the last event of a call to its row on the topic: p50 {:.0} ms, p99 {:.0} ms, longest {:.0} ms ({} calls)\n",
-        ms(500),
-        ms(990),
-        ms(1000),
-        took.len()
+        "  of {} calls, from their last event\n{}{}",
+        calls.len(),
+        line("to its own topic", |told| told.arrived - told.seen),
+        line("to their rows on the topic of calls", |told| told.visible - told.seen),
     )
 }
 

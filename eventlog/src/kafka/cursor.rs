@@ -3,7 +3,7 @@
 //! librdkafka fetches ahead of us. Whether there is nothing or merely nothing here yet is not to be seen from its queue, so
 //! the partition's end is asked when the queue is empty. What lies before that end and never comes are transactions' markers
 //! and records of aborted ones: they are passed over when the end of the partition was reached by a fetch made afterwards.
-//! While nothing is read, nothing is fetched.
+//! A reader's cursor fetches nothing while nothing is read; a follower's goes on, since to begin anew may take a second.
 
 use std::{
     sync::Arc,
@@ -40,6 +40,8 @@ pub(super) struct Cursor {
     /// Where the next read goes on by itself.
     next: Offset,
     fetching: bool,
+    /// It goes on at the partition's end.
+    follows: bool,
     /// Taken from the queue, but too much for the last read.
     held: Option<ReadRecord>,
 }
@@ -53,7 +55,7 @@ enum Came {
 }
 
 impl Cursor {
-    /// For a partition that is, or will be, assigned to the consumer; nothing is fetched until it is asked to.
+    /// Of a reader, for a partition that is, or will be, assigned to the consumer; nothing is fetched until it is asked to.
     pub(super) fn new(
         consumer: &Arc<Consumer>,
         queue: PartitionQueue<Context>,
@@ -61,7 +63,12 @@ impl Cursor {
         partition: Partition,
     ) -> Self {
         let (consumer, topic) = (Arc::clone(consumer), topic.to_owned());
-        Self { consumer, queue, topic, partition, next: 0, fetching: false, held: None }
+        Self { consumer, queue, topic, partition, next: 0, fetching: false, follows: false, held: None }
+    }
+
+    /// The same of a follower.
+    pub(super) fn following(self) -> Self {
+        Self { follows: true, ..self }
     }
 
     /// Where it stands.
@@ -116,7 +123,7 @@ impl Cursor {
         while self.held.is_none() && !filling.is_full() {
             match self.take(Instant::now())? {
                 Came::Record(record) => self.held = filling.take(record),
-                Came::End => return self.stop(),
+                Came::End => return self.rest(),
                 Came::Nothing => break,
             }
         }
@@ -136,14 +143,21 @@ impl Cursor {
                 // Every record before `end` would have come first.
                 Came::End if fresh => {
                     filling.batch.next = end;
-                    self.stop()?;
+                    self.rest()?;
                 }
-                // It may have been found before the last records were written: once more from here.
+                // It may have been found before the last records were written: who goes on fetching will have them.
+                Came::End if self.follows => {}
+                // Once more from here.
                 Came::End => {
                     self.stop()?;
                     fresh = self.go_to(from, until)?;
                 }
-                Came::Nothing => return Ok(None),
+                Came::Nothing => {
+                    if !fresh {
+                        self.stop()?;
+                    }
+                    return Ok(None);
+                }
             }
         }
         Ok(Some(filling))
@@ -206,6 +220,11 @@ impl Cursor {
             }
             sleep(TAKING_OVER);
         }
+    }
+
+    /// At the end of the partition.
+    fn rest(&mut self) -> Result<()> {
+        if self.follows { Ok(()) } else { self.stop() }
     }
 
     /// Fetches no more until it is asked to.

@@ -39,6 +39,9 @@ const HEARTBEATS: u32 = 8;
 /// fetches nothing.
 const FETCH_MAX: Duration = Duration::from_millis(50);
 
+/// A fetch waits so long for records, and is answered as soon as there are some: how often brokers are asked in vain.
+const FETCH_WAIT_MS: &str = "100";
+
 /// See [`Worker`].
 pub(super) struct KafkaWorker {
     log: Arc<Inner>,
@@ -91,6 +94,7 @@ impl KafkaWorker {
         let mut config = consumer_config(&log.options);
         config.set("group.id", log.name(&format!("calltide.{group}"))).set("group.instance.id", instance);
         config.set("partition.assignment.strategy", "cooperative-sticky");
+        config.set("fetch.wait.max.ms", FETCH_WAIT_MS);
         let (silence_max, away_max) = (log.options.silence_max, log.options.away_max);
         config.set("session.timeout.ms", silence_max.as_millis().to_string());
         config.set("heartbeat.interval.ms", (silence_max / HEARTBEATS).as_millis().to_string());
@@ -190,7 +194,7 @@ impl KafkaWorker {
         let first = self.log.ends.begin(&self.input, partition)?;
         let removed = next.filter(|next| *next < first).map(|next| (next, first));
         let next = next.unwrap_or(first).max(first);
-        let cursor = Cursor::new(&self.consumer, queue, &self.input, partition);
+        let cursor = Cursor::new(&self.consumer, queue, &self.input, partition).following();
         self.parts.insert(
             partition,
             Part { cursor, next, is_born: birth.is_some(), changed_bytes: 0, waits_since: None, removed },
