@@ -8,6 +8,8 @@
 #[path = "../../eventlog/tests/log/kafka/broker.rs"]
 mod broker;
 mod cut;
+#[path = "../../eventlog/tests/log/kafka/doors.rs"]
+mod doors;
 mod faults;
 mod roles;
 mod topology;

@@ -5,6 +5,7 @@
 
 mod broker;
 mod contract;
+mod doors;
 mod restarts;
 mod security;
 mod sharing;

@@ -45,7 +45,18 @@ pub(super) struct Journal {
     resync: Option<Resync>,
     stop: watch::Receiver<bool>,
     status: watch::Sender<AmiStatus>,
+    /// What the batch has.
+    unwritten: Tally,
     meters: Meters,
+}
+
+/// What there is of each, counted when it is in the log: whoever reads the metrics takes it for kept.
+#[derive(Debug, Default)]
+struct Tally {
+    events: u64,
+    unreadable: u64,
+    gaps: u64,
+    resyncs: u64,
 }
 
 /// What the PBX's clock shows, by what it last answered and by ours since then. The times of events are not asked: one that
@@ -62,6 +73,15 @@ struct Meters {
     gaps: metrics::Counter,
     resyncs: metrics::Counter,
     ahead_seconds: metrics::Gauge,
+}
+
+impl Meters {
+    fn written(&self, tally: Tally) {
+        self.events.increment(tally.events);
+        self.unreadable.increment(tally.unreadable);
+        self.gaps.increment(tally.gaps);
+        self.resyncs.increment(tally.resyncs);
+    }
 }
 
 impl Journal {
@@ -97,6 +117,7 @@ impl Journal {
             resync: Some(Resync::new(pbx_clock.reads(now))),
             stop,
             status,
+            unwritten: Tally::default(),
             meters: Meters {
                 events: metrics::counter!("calltide_ami_events_total", "pbx" => pbx()),
                 unreadable: metrics::counter!("calltide_ami_unreadable_total", "pbx" => pbx()),
@@ -165,7 +186,7 @@ impl Journal {
         let stamp = self.stamp(at, seen);
         self.batch_bytes += frame.bytes.len();
         self.batch.push(self.encoder.ami(frame, stamp));
-        self.meters.events.increment(1);
+        self.unwritten.events += 1;
         if let Some(resync) = self.resync.take_if(|resync| resync.event(frame)) {
             self.resynchronised(resync, seen);
         }
@@ -176,7 +197,7 @@ impl Journal {
         let mut envelope = self.encoder.envelope(Source::Resync, stamp);
         resync.fill(&mut envelope);
         self.batch.push(self.encoder.record(&envelope));
-        self.meters.resyncs.increment(1);
+        self.unwritten.resyncs += 1;
     }
 
     /// Answers are not kept, but that to a Ping is a heartbeat.
@@ -206,7 +227,7 @@ impl Journal {
         let stamp = self.stamp(self.pbx_clock.reads(seen), seen);
         self.batch_bytes += garbage.bytes.len();
         self.batch.push(self.encoder.unreadable(Source::Ami, garbage, stamp));
-        self.meters.unreadable.increment(1);
+        self.unwritten.unreadable += 1;
     }
 
     fn gap(&mut self, reason: &'static str, seen: Micros) {
@@ -214,7 +235,7 @@ impl Journal {
         let mut envelope = self.encoder.envelope(Source::Gap, stamp);
         envelope.reason = Some(reason.into());
         self.batch.push(self.encoder.record(&envelope));
-        self.meters.gaps.increment(1);
+        self.unwritten.gaps += 1;
     }
 
     fn stamp(&mut self, at: Micros, seen: Micros) -> Stamp {
@@ -246,6 +267,7 @@ impl Journal {
                     return Err(error);
                 }
                 Ok(_) => {
+                    self.meters.written(std::mem::take(&mut self.unwritten));
                     if let Some(before) = before {
                         tracing::warn!(journal = self.encoder.journal(), "there is space again: events are written");
                         self.status.send_replace(before);

@@ -1,5 +1,7 @@
 //! What each role does when all is well, and what it says when it is not.
 
+use super::broker::{Broker, Door};
+use super::doors::{certificates, passwords};
 use super::topology::{Pbxs, Role, Topology};
 use crate::started::{Site, capture, get, until};
 use crate::store::server::S3;
@@ -97,6 +99,42 @@ fn a_call_goes_from_the_pbx_through_all_roles_into_the_tables() {
     api.stop();
     cluster.ingest.stop();
     cluster.processors.iter_mut().for_each(Role::stop);
+}
+
+#[test]
+fn with_tls_and_a_password_the_roles_are_let_in_and_without_they_are_told() {
+    let mut pbxs = Pbxs::playing(std::path::Path::new(&capture("asterisk-16.28", "ami.raw")));
+    let mut ca = None;
+    let settings = |dir: &std::path::Path| {
+        ca = certificates(dir).tls.and_then(|tls| tls.ca);
+        passwords()
+    };
+    let Some(broker) = Broker::start_with(Door::SaslSsl, settings) else { return };
+    let lake = tempfile::tempdir().unwrap();
+    let log = |password: &str| {
+        format!(
+            "[log]\nkafka = \"{}\"\npartitions = 2\n[log.tls]\nca = \"{}\"\n[log.login]\n\
+             username = \"anna\"\npassword = \"{password}\"\n",
+            broker.servers(),
+            ca.as_ref().unwrap().display()
+        )
+    };
+    let tables = format!("[lake]\nurl = \"file://{}\"\n[processor]\nworkers = 1\n", lake.path().display());
+    let mut ingest = Role::configured("ingest", &format!("{}{}", log("anna-secret"), pbxs.configuration()));
+    let mut processor = Role::configured("processor", &format!("{}{tables}", log("anna-secret")));
+    ingest.up();
+    processor.up();
+    pbxs.finish();
+    until("calls are told", || {
+        let calls = processor.site.rows("SELECT pbx, count(*) AS n FROM calls GROUP BY pbx HAVING count(*) > 5");
+        calls.len() == super::topology::PBXS.len()
+    });
+    let stranger = Site::new();
+    stranger.configured(&log("wrong"));
+    let told = stranger.refused(1, &["log", "ls"]);
+    assert!(told.to_lowercase().contains("authentication failed") && !told.contains("wrong\""), "{told}");
+    ingest.stop();
+    processor.stop();
 }
 
 fn configuration(site: &Site) -> String {
