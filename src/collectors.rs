@@ -11,6 +11,7 @@ use tokio::task::{JoinError, JoinSet};
 use crate::clock;
 use crate::config::Config;
 use crate::errors::{Exit, Failure, Result};
+use crate::query_api::told_to_stop;
 
 /// What is to be collected, by PBX.
 pub(crate) struct Collectors(Vec<(Option<AmiConfig>, Option<FollowConfig>)>);
@@ -23,8 +24,25 @@ impl Collectors {
         config.pbx.iter().map(of_pbx).collect::<Result<Vec<_>>>().map(Self)
     }
 
+    /// Lets all of them collect until the process is told to stop or one has ended by itself; then everybody is told by `stop`,
+    /// and they are waited for.
+    ///
+    /// # Errors
+    /// Why one ended by itself.
+    pub(crate) async fn run(self, log: &Arc<dyn EventLog>, stop: &watch::Sender<bool>) -> Result<()> {
+        let mut tasks = self.start(log, &stop.subscribe());
+        let ended = tokio::select! {
+            () = told_to_stop() => Ok(()),
+            Some(ended) = tasks.join_next() => why(ended),
+        };
+        tracing::info!("stopping");
+        stop.send_replace(true);
+        while tasks.join_next().await.is_some() {}
+        ended
+    }
+
     /// Starts all of them; each runs until told to stop.
-    pub(crate) fn start(self, log: &Arc<dyn EventLog>, stopping: &watch::Receiver<bool>) -> JoinSet<Result<()>> {
+    fn start(self, log: &Arc<dyn EventLog>, stopping: &watch::Receiver<bool>) -> JoinSet<Result<()>> {
         let mut tasks = JoinSet::new();
         for (ami, files) in self.0 {
             let (told, status) = watch::channel(AmiStatus::Connecting);
@@ -43,7 +61,7 @@ impl Collectors {
 }
 
 /// What to say when a collector ended although nobody told it to.
-pub(crate) fn ended(ended: std::result::Result<Result<()>, JoinError>) -> Result<()> {
+fn why(ended: std::result::Result<Result<()>, JoinError>) -> Result<()> {
     match ended {
         Ok(Err(failure)) => Err(failure.hint("what was acknowledged is safe; start again when the disk is well")),
         Ok(Ok(())) => Err(Failure::new(Exit::Failed, "a collector ended by itself")),

@@ -19,10 +19,10 @@ use tokio::sync::watch;
 use crate::args::{Ingest, Places};
 use crate::clock;
 use crate::cluster;
-use crate::collectors::{self, Collectors};
+use crate::collectors::Collectors;
 use crate::config::Config;
 use crate::errors::{Exit, Failure, Result};
-use crate::query_api::{listen_anywhere, metrics, of_this_process, runtime, serve_status, told_to_stop, url};
+use crate::query_api::{listen_anywhere, metrics, of_this_process, runtime, serve_status, url};
 
 /// Small, since whole segments are freed.
 const SEGMENT_BYTES: u64 = 16 << 20;
@@ -58,14 +58,7 @@ pub(crate) fn run(places: &Places, asked: &Ingest) -> Result<()> {
     let ended = runtime.block_on(async {
         tracing::info!(url = url(&listener), pid = std::process::id(), "serving metrics");
         let serving = tokio::spawn(serve_status(listener, health_router(|| Ok(()), metrics), stopping.clone()));
-        let mut tasks = collectors.start(&collected, &stopping);
-        let ended = tokio::select! {
-            () = told_to_stop() => Ok(()),
-            Some(ended) = tasks.join_next() => collectors::ended(ended),
-        };
-        tracing::info!("stopping");
-        stop.send_replace(true);
-        while tasks.join_next().await.is_some() {}
+        let ended = collectors.run(&collected, &stop).await;
         if let Err(error) = serving.await {
             tracing::error!(%error, "serving metrics ended with a panic");
         }

@@ -9,12 +9,12 @@ use std::time::Duration;
 use tokio::sync::watch;
 
 use crate::args::{Places, Up};
-use crate::collectors::{self, Collectors};
+use crate::collectors::Collectors;
 use crate::config::Config;
 use crate::control::Control;
 use crate::errors::{Exit, Failure, Result};
 use crate::queries;
-use crate::query_api::{listen, metrics, runtime, told_to_stop};
+use crate::query_api::{listen, metrics, runtime};
 use crate::site::Site;
 
 /// How long an import that is under way at the end may keep the data directory; it goes on where it was when it is repeated.
@@ -49,16 +49,9 @@ pub(crate) fn run(places: &Places, asked: &Up) -> Result<()> {
     let ended = runtime()?.block_on(async {
         let listener = listen(&config.http.listen).await?.into_std();
         let listener = listener.map_err(|e| Failure::new(Exit::Failed, "the socket cannot be used").because(&e))?;
-        let mut tasks = collectors.start(&site.log, &stopping);
         let queries = tokio::spawn(queries::keep_running(places.clone(), listener, stopping.clone()));
         let cleaning = tokio::spawn(keep_log_clean(Arc::clone(&site), Arc::clone(&config), stopping.clone()));
-        let ended = tokio::select! {
-            () = told_to_stop() => Ok(()),
-            Some(ended) = tasks.join_next() => collectors::ended(ended),
-        };
-        tracing::info!("stopping");
-        stop.send_replace(true);
-        while tasks.join_next().await.is_some() {}
+        let ended = collectors.run(&site.log, &stop).await;
         if let Err(error) = cleaning.await {
             tracing::error!(%error, "the log's cleaning was not ended in order");
         }

@@ -80,9 +80,8 @@ impl<F: Fold> Driver<F> {
     ///
     /// # Errors
     /// The log's, and state of another version. The driver must then be dropped.
-    pub fn step(&mut self, timeout: Duration) -> Result<Step, RuntimeError> {
+    pub fn step(&mut self, mut timeout: Duration) -> Result<Step, RuntimeError> {
         let mut round = Round::default();
-        let mut timeout = timeout;
         let moved = loop {
             match self.worker.poll(BATCH_BYTES.saturating_sub(round.bytes), timeout)? {
                 Polled::Assigned { partition, next: _, state } => {

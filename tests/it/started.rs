@@ -14,6 +14,16 @@ use serde_json::Value;
 
 use crate::machine::Place;
 
+/// Tables that are derived from what a PBX said, each with its key.
+pub(crate) const DERIVED: [(&str, &str); 6] = [
+    ("calls", "call_id"),
+    ("attempts", "call_id"),
+    ("legs", "leg_id"),
+    ("queue_visits", "visit_id"),
+    ("stories", "call_id"),
+    ("rejects", "reject_id"),
+];
+
 /// More than anything here can take on a busy machine.
 const PATIENCE: Duration = Duration::from_secs(120);
 

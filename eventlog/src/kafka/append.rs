@@ -45,7 +45,8 @@ pub(super) fn producer_config(options: &KafkaOptions) -> ClientConfig {
     config
 }
 
-type Sender = ThreadedProducer<Context>;
+/// With a thread of its own for what was delivered: whoever waited for that by rdkafka's polls would burn a processor.
+pub(super) type Sender = ThreadedProducer<Context>;
 
 /// See the module.
 pub(super) struct Appender {
@@ -77,7 +78,7 @@ impl Appender {
                 records.iter().try_for_each(|r| send(&sender, record(r), until)).map(|()| receipt)
             })
             .collect();
-        let arrived = |receipt: Arc<Receipt>| receipt.wait(until).unwrap_or(Err(late())).map(|(first, _)| first);
+        let arrived = |receipt: Arc<Receipt>| receipt.wait(until).map(|(first, _)| first);
         let outcome: KafkaResult<_> = sent.and_then(|receipts| receipts.into_iter().map(arrived).collect());
         outcome.map_err(|error| {
             let error = sender.client().context().failed(format!("append to {topic}"), error);
@@ -143,16 +144,12 @@ impl Drop for Appender {
     }
 }
 
-fn late() -> KafkaError {
-    KafkaError::Global(RDKafkaErrorCode::OperationTimedOut)
-}
-
 /// Hands a record over, waiting for room.
-fn send(
+pub(super) fn send(
     sender: &Sender,
     mut record: BaseRecord<'_, [u8], [u8], Arc<Receipt>>,
     until: Instant,
-) -> std::result::Result<(), KafkaError> {
+) -> KafkaResult<()> {
     loop {
         match sender.send(record) {
             Ok(()) => return Ok(()),

@@ -211,20 +211,18 @@ impl Receipt {
         }
     }
 
-    /// The lowest and the highest offset, or the first error; `None` if some are still open at the deadline.
-    pub(super) fn wait(&self, until: Instant) -> Option<KafkaResult<(Offset, Offset)>> {
+    /// The lowest and the highest offset, or the first error; a time-out if some are still open at the deadline.
+    pub(super) fn wait(&self, until: Instant) -> KafkaResult<(Offset, Offset)> {
         let mut tally = self.tally.lock();
         while tally.open > 0 {
             if self.done.wait_until(&mut tally, until).timed_out() {
                 break;
             }
         }
-        tally.result()
-    }
-}
-
-impl Tally {
-    fn result(&self) -> Option<KafkaResult<(Offset, Offset)>> {
-        (self.open == 0).then(|| self.error.clone().map_or_else(|| Ok(self.offsets.unwrap_or_default()), Err))
+        match &tally.error {
+            _ if tally.open > 0 => Err(KafkaError::Global(RDKafkaErrorCode::OperationTimedOut)),
+            Some(error) => Err(error.clone()),
+            None => Ok(tally.offsets.unwrap_or_default()),
+        }
     }
 }

@@ -15,11 +15,11 @@ use rdkafka::{
     TopicPartitionList,
     consumer::ConsumerGroupMetadata,
     error::{KafkaError, KafkaResult, RDKafkaErrorCode},
-    producer::{BaseRecord, Producer as _, ThreadedProducer},
+    producer::Producer as _,
 };
 
 use super::{
-    append::producer_config,
+    append::{Sender, producer_config, send},
     client::{Context, Receipt, code},
     options::KafkaOptions,
     record,
@@ -30,15 +30,14 @@ use crate::{LogError, Offset, Partition, Record, Result};
 const TRANSACTION_MS: &str = "10000";
 /// A record of it that was not acknowledged by then never will be.
 const MESSAGE_MS: &str = "8000";
-/// Between two attempts, or two looks for room.
+/// Between two attempts.
 const PAUSE: Duration = Duration::from_millis(1);
 /// Giving up must not take long: a newer producer or the brokers do it, too.
 const ABORT: Duration = Duration::from_secs(5);
 
 /// See the module.
 pub(super) struct Transactions {
-    /// With a thread of its own for what was delivered: whoever waited for that by rdkafka's polls would burn a processor.
-    producer: ThreadedProducer<Context>,
+    producer: Sender,
     group: String,
     patience: Duration,
 }
@@ -60,7 +59,7 @@ impl Transactions {
         config.set("transactional.id", id);
         config.set("transaction.timeout.ms", TRANSACTION_MS).set("message.timeout.ms", MESSAGE_MS);
         let context = || Context::new(&options.servers);
-        let producer: KafkaResult<ThreadedProducer<Context>> = config.create_with_context(context());
+        let producer: KafkaResult<Sender> = config.create_with_context(context());
         let producer = producer.map_err(|e| context().failed("set up a Kafka producer", e))?;
         let opened = Self { producer, group: group.to_owned(), patience: options.patience };
         let until = Instant::now() + options.patience;
@@ -104,32 +103,19 @@ impl Transactions {
         let receipts: HashMap<_, _> = counts.into_iter().map(|(part, count)| (part, Receipt::of(count))).collect();
         for Addressed { topic, partition, record } in records {
             if let Some(receipt) = receipts.get(&(Arc::clone(topic), *partition)) {
-                self.send(record::to_kafka(topic, *partition, record, receipt), until)?;
+                send(&self.producer, record::to_kafka(topic, *partition, record, receipt), until)?;
             }
         }
         // Meanwhile the records are on their way.
         self.retried(until, |left| self.producer.send_offsets_to_transaction(consumed, member, left))?;
         let mut ends = Ends::new();
         for (part, receipt) in receipts {
-            let (_, last) = receipt.wait(until).unwrap_or(Err(late()))?;
+            let (_, last) = receipt.wait(until)?;
             // After the last record there is the marker of the transaction.
             ends.insert(part, last + 2);
         }
         self.retried(until, |left| self.producer.commit_transaction(left))?;
         Ok(ends)
-    }
-
-    fn send(&self, mut record: BaseRecord<'_, [u8], [u8], Arc<Receipt>>, until: Instant) -> KafkaResult<()> {
-        loop {
-            match self.producer.send(record) {
-                Ok(()) => return Ok(()),
-                Err((error, back)) if code(&error) == Some(RDKafkaErrorCode::QueueFull) && Instant::now() < until => {
-                    sleep(PAUSE);
-                    record = back;
-                }
-                Err((error, _)) => return Err(error),
-            }
-        }
     }
 
     /// Calls until it succeeds, fails for good, or the deadline has passed.
@@ -166,8 +152,4 @@ impl Transactions {
         }
         LogError::Aborted { group, reason: error.to_string() }
     }
-}
-
-fn late() -> KafkaError {
-    KafkaError::Global(RDKafkaErrorCode::OperationTimedOut)
 }

@@ -14,17 +14,8 @@ use serde_json::Value;
 
 use super::topology::{PBXS, Pbxs, Topology};
 use crate::line::Way;
-use crate::started::{Site, until};
+use crate::started::{DERIVED, Site, until};
 
-/// Topics and what their records are keyed by, with the table that they fill.
-const TABLES: [(&str, &str, &str); 6] = [
-    ("calls", "calls", "call_id"),
-    ("attempts", "attempts", "call_id"),
-    ("legs", "legs", "leg_id"),
-    ("queue-visits", "queue_visits", "visit_id"),
-    ("stories", "stories", "call_id"),
-    ("rejects", "rejects", "reject_id"),
-];
 /// What tells how something came to be known rather than what it is.
 const HOW: [&str; 5] = ["version", "updated_at", "seen", "journal", "journal_offset"];
 /// The line is bad for so many events.
@@ -82,9 +73,9 @@ fn whatever_is_killed_or_cut_the_tables_are_those_of_a_run_that_was_left_alone()
         }
         now == (all, expected)
     });
-    for (topic, table, key) in TABLES {
+    for (table, key) in DERIVED {
         same_rows(&clean, &cluster.reader, table, key, seed);
-        each_fact_once(&cluster.reader, topic, table, key, seed);
+        each_fact_once(&cluster.reader, table, key, seed);
     }
     eprintln!("{expected} calls, the same rows");
     cluster.ingest.stop();
@@ -200,9 +191,10 @@ fn same_rows(clean: &Site, harmed: &Site, table: &str, key: &str, seed: u64) {
     }
 }
 
-/// Each version of each key is in the topic once, and for each key of the table there is one.
-fn each_fact_once(site: &Site, topic: &str, table: &str, key: &str, seed: u64) {
-    let (text, _) = site.done(&["log", "cat", topic]);
+/// Each version of each key is in the table's topic once, and for each key of the table there is one.
+fn each_fact_once(site: &Site, table: &str, key: &str, seed: u64) {
+    let topic = table.replace('_', "-");
+    let (text, _) = site.done(&["log", "cat", &topic]);
     let mut times: BTreeMap<String, u32> = BTreeMap::new();
     let mut keys = BTreeSet::new();
     for line in text.lines() {

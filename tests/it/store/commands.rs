@@ -1,18 +1,7 @@
 //! The built program with `[lake] url`: the same rows as in a folder, and a clear word where the store cannot be used.
 
 use super::server::{BUCKET, S3};
-use crate::started::{Site, capture, text};
-
-/// Tables and an order of their rows.
-const TABLES: [(&str, &str); 7] = [
-    ("calls", "call_id"),
-    ("attempts", "call_id"),
-    ("legs", "leg_id"),
-    ("queue_visits", "visit_id"),
-    ("stories", "call_id"),
-    ("rejects", "reject_id"),
-    ("inputs", "\"offset\""),
-];
+use crate::started::{DERIVED, Site, capture, text};
 
 /// In three commits, so that rows are corrected and there is something to merge.
 fn imported(site: &Site) {
@@ -22,7 +11,7 @@ fn imported(site: &Site) {
 }
 
 fn same_rows(site: &Site, other: &Site, when: &str) {
-    for (table, order) in TABLES {
+    for (table, order) in DERIVED.into_iter().chain([("inputs", "\"offset\"")]) {
         // When an event was imported is of the wall clock.
         let query = match table {
             "inputs" => format!("SELECT \"offset\", id, source, at FROM inputs ORDER BY {order}"),
