@@ -7,7 +7,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use calltide_eventlog::Record;
 use calltide_schemas::Micros;
-use calltide_schemas::envelope::{Envelope, Source};
+use calltide_schemas::envelope::{Envelope, Source, plain};
 
 use crate::decode::ami::Frame;
 use crate::decode::cel::Row;
@@ -198,13 +198,12 @@ fn any_text(out: &mut Vec<u8>, bytes: &[u8], valid: bool) {
 /// A JSON string, escaped as serde_json does.
 fn text(out: &mut Vec<u8>, bytes: &[u8]) {
     out.push(b'"');
-    let mut from = 0;
-    for (index, &byte) in bytes.iter().enumerate() {
-        if byte >= 0x20 && byte != b'"' && byte != b'\\' {
-            continue;
-        }
-        out.extend_from_slice(&bytes[from..index]);
-        from = index + 1;
+    let mut rest = bytes;
+    loop {
+        let (as_is, escaped) = rest.split_at(plain(rest));
+        out.extend_from_slice(as_is);
+        let Some((&byte, after)) = escaped.split_first() else { break };
+        rest = after;
         match byte {
             b'"' => out.extend_from_slice(b"\\\""),
             b'\\' => out.extend_from_slice(b"\\\\"),
@@ -221,7 +220,6 @@ fn text(out: &mut Vec<u8>, bytes: &[u8]) {
             }
         }
     }
-    out.extend_from_slice(&bytes[from..]);
     out.push(b'"');
 }
 

@@ -5,7 +5,10 @@
 //! Interpretation is not for here: `processor` decodes envelopes into telephony facts.
 //! Version 1; fields are only ever added.
 
+mod plain;
 mod read;
+
+pub use plain::plain;
 
 use std::borrow::Cow;
 

@@ -5,6 +5,7 @@
 
 use std::borrow::Cow;
 
+use super::plain::plain;
 use super::{Envelope, Header, Source, Text};
 use crate::time::Micros;
 
@@ -14,15 +15,14 @@ impl<'a> Envelope<'a> {
     /// # Errors
     /// Serde's, where it is none.
     pub fn read(json: &'a [u8]) -> serde_json::Result<Self> {
-        let as_written = std::str::from_utf8(json).ok().filter(|text| !text.bytes().any(|byte| byte < b' '));
-        match as_written.and_then(|text| Rest(text).envelope()) {
+        match std::str::from_utf8(json).ok().and_then(|text| Rest(text).envelope()) {
             Some(envelope) => Ok(envelope),
             None => serde_json::from_slice(json),
         }
     }
 }
 
-/// What was not read yet; without control characters.
+/// What was not read yet.
 struct Rest<'a>(&'a str);
 
 impl<'a> Rest<'a> {
@@ -80,9 +80,9 @@ impl<'a> Rest<'a> {
 
     fn text(&mut self) -> Option<Cow<'a, str>> {
         let within = self.0.strip_prefix('"')?;
-        let end = within.bytes().position(|byte| byte == b'"' || byte == b'\\')?;
-        if within.as_bytes()[end] == b'"' {
-            self.0 = &within[end + 1..];
+        let end = plain(within.as_bytes());
+        if let Some(rest) = within[end..].strip_prefix('"') {
+            self.0 = rest;
             return Some(Cow::Borrowed(&within[..end]));
         }
         let mut escaped = false;
