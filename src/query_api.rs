@@ -14,7 +14,7 @@ use std::time::Duration;
 
 use axum::Router;
 use calltide_query_api::Engine;
-use calltide_query_api::http::{MetricsText, ServeError, router, serve, serve_anybody};
+use calltide_query_api::http::{MetricsText, ServeError, router, serve, serve_anybody, waiting_router};
 use calltide_schemas::metrics::exposed::{EXPOSED, Shape};
 use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
 use tokio::net::TcpListener;
@@ -45,11 +45,15 @@ pub(crate) fn run(places: &Places, asked: &QueryApi) -> Result<()> {
     if asked.as_child {
         step_back();
     }
-    let engine = reader::engine(&places.data(), &config, reader::Patience::Waits)?;
-    let metrics = with_those_of_up(metrics, places.data());
+    let data = places.data();
+    let metrics = with_those_of_up(metrics, data.clone());
     let parent = asked.as_child.then(stdin_closed);
     runtime()?.block_on(async {
         let listener = if asked.as_child { inherited()? } else { listen(&config.http.listen).await? };
+        let is_shared = config.log.is_shared();
+        let open = move || reader::engine(&data, &config, reader::Patience::Waits);
+        let opened = if is_shared { open_beside(&listener, Arc::clone(&metrics), open).await? } else { Some(open()?) };
+        let Some(engine) = opened else { return Ok(()) };
         tracing::info!(url = url(&listener), pid = std::process::id(), "serving queries");
         let stop = async {
             match parent {
@@ -62,6 +66,32 @@ pub(crate) fn run(places: &Places, asked: &QueryApi) -> Result<()> {
         };
         serve_on(listener, Arc::new(engine), metrics, stop).await
     })
+}
+
+/// Opens log and tables, and tells whoever asks meanwhile that they are waited for. `None`: it was told to stop before.
+async fn open_beside(
+    listener: &TcpListener,
+    metrics: MetricsText,
+    open: impl FnOnce() -> Result<Engine> + Send + 'static,
+) -> Result<Option<Engine>> {
+    let failed = |e: &dyn std::error::Error| Failure::new(Exit::Failed, "cannot start").because(e);
+    let socket = listener.as_fd().try_clone_to_owned().map_err(|e| failed(&e))?;
+    let socket = TcpListener::from_std(std::net::TcpListener::from(socket)).map_err(|e| failed(&e))?;
+    let (tell, told) = oneshot::channel();
+    // A thread that the end of this process does not wait for.
+    let opening = move || drop(tell.send(open()));
+    std::thread::Builder::new().name("opening".to_owned()).spawn(opening).map_err(|e| failed(&e))?;
+    tracing::info!(url = url(listener), "listening; queries are served when Kafka answers");
+    let (opened, until) = oneshot::channel::<()>();
+    let serving = serve(socket, waiting_router("waiting for Kafka", metrics), async { drop(until.await) });
+    let serving = tokio::spawn(serving);
+    let engine = tokio::select! {
+        told = told => Some(told.map_err(|e| failed(&e))??),
+        () = told_to_stop() => None,
+    };
+    drop(opened);
+    serving.await.map_err(|e| failed(&e))?.map_err(|e| Failure::of(Exit::Failed, &e))?;
+    Ok(engine)
 }
 
 /// Memory that a query gave back goes back to the system at once: the limits are about what the process holds. The allocator

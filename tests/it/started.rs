@@ -184,7 +184,11 @@ impl Drop for Running {
 
 /// Where it serves queries, as it says.
 pub(super) fn url(running: &mut Running) -> String {
-    let line = running.tells("serving queries");
+    address(&running.tells("serving queries"))
+}
+
+/// The address that a line names.
+pub(crate) fn address(line: &str) -> String {
     let (_, rest) = line.split_once("http://").unwrap();
     let address = rest.split(|c: char| !c.is_ascii_digit() && c != '.' && c != ':').next().unwrap();
     format!("http://{address}")

@@ -104,6 +104,8 @@ pub(super) fn make_folder(folder: &FilePath) -> io::Result<()> {
         return Ok(());
     }
     let Some(parent) = folder.parent() else { return Ok(()) };
+    // A name alone is one in the working directory.
+    let parent = if parent.as_os_str().is_empty() { FilePath::new(".") } else { parent };
     make_folder(parent)?;
     match fs::create_dir(folder) {
         Ok(()) => sync_folder(parent),

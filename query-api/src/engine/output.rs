@@ -5,7 +5,9 @@
 use std::sync::Arc;
 
 use arrow::array::RecordBatch;
-use arrow::datatypes::SchemaRef;
+use arrow::compute::cast;
+use arrow::datatypes::{DataType, Schema, SchemaRef};
+use arrow::error::ArrowError;
 use datafusion::execution::memory_pool::MemoryReservation;
 use datafusion::physical_plan::SendableRecordBatchStream;
 use futures::StreamExt;
@@ -63,6 +65,26 @@ impl QueryOutput {
     }
 }
 
+/// Columns as they are answered: texts are views while a query runs ([`super::scan`]), and in the answer what they are in the
+/// tables' definitions. Not a part of the plan, where a step above the sort would be free to lose its order.
+pub(super) fn plain_texts(schema: &SchemaRef) -> SchemaRef {
+    let is_view = |data_type: &DataType| data_type == &DataType::Utf8View;
+    if !schema.fields().iter().any(|field| is_view(field.data_type())) {
+        return Arc::clone(schema);
+    }
+    let fields = schema.fields().iter().map(|field| match is_view(field.data_type()) {
+        true => Arc::new(field.as_ref().clone().with_data_type(DataType::Utf8)),
+        false => Arc::clone(field),
+    });
+    Arc::new(Schema::new_with_metadata(fields.collect::<Vec<_>>(), schema.metadata().clone()))
+}
+
+/// The same rows in those columns.
+fn in_plain_texts(batch: &RecordBatch, schema: &SchemaRef) -> Result<RecordBatch, ArrowError> {
+    let columns = batch.columns().iter().zip(schema.fields()).map(|(column, field)| cast(column, field.data_type()));
+    RecordBatch::try_new(Arc::clone(schema), columns.collect::<Result<_, _>>()?)
+}
+
 /// Takes the rows of a stream, up to the caps.
 pub(super) async fn collect(
     mut stream: SendableRecordBatchStream,
@@ -71,10 +93,12 @@ pub(super) async fn collect(
     rows_max: usize,
     bytes_max: usize,
 ) -> Result<QueryOutput, QueryError> {
+    let schema = plain_texts(&stream.schema());
     let (mut batches, mut truncated) = (Vec::new(), false);
     let mut rows = 0;
     while let Some(batch) = stream.next().await {
         let batch = batch.map_err(|e| QueryError::from_run(&e))?;
+        let batch = in_plain_texts(&batch, &schema).map_err(|e| QueryError::from_run(&e.into()))?;
         let room = rows_max - rows;
         if batch.num_rows() > room {
             batches.push(batch.slice(0, room));
@@ -89,10 +113,5 @@ pub(super) async fn collect(
         }
         batches.push(batch);
     }
-    Ok(QueryOutput {
-        schema: stream.schema(),
-        batches,
-        truncated,
-        held: Arc::new(Held { reserved, stop, _work: work }),
-    })
+    Ok(QueryOutput { schema, batches, truncated, held: Arc::new(Held { reserved, stop, _work: work }) })
 }

@@ -18,8 +18,8 @@ use super::admission::{Author, Lane};
 use super::catalog::Tables;
 use super::parameters::Typed;
 use super::question::{Description, Question, Sql};
-use super::session::{over, plain_texts};
-use super::{Inner, QueryError, gateway, guard, ready, weight};
+use super::session::over;
+use super::{Inner, QueryError, gateway, guard, output, ready, weight};
 
 /// A query that is ready to run.
 pub(super) struct Prepared {
@@ -44,7 +44,6 @@ impl Inner {
             Question::Plan(plan) => self.plan_ready(*plan, begin).await?,
         };
         gateway::check(&plan)?;
-        let plan = plain_texts(plan).map_err(|e| QueryError::from_run(&e))?;
         let plan = state.optimize(&plan).map_err(|e| QueryError::from_run(&e))?;
         let manner = gateway::rows_at_once(&plan)?;
         let rows = ConfigNonZeroUsize::try_new(manner.rows).map_err(|e| QueryError::from_run(&e))?;
@@ -65,8 +64,7 @@ impl Inner {
         let parameters = typed.shown();
         let plan = typed.bind_nothing()?;
         gateway::check(&plan)?;
-        let plan = plain_texts(plan).map_err(|e| QueryError::from_plan(&e))?;
-        Ok(Description { parameters, schema: Arc::clone(plan.schema().inner()) })
+        Ok(Description { parameters, schema: output::plain_texts(plan.schema().inner()) })
     }
 
     /// A session over the tables without their rows.

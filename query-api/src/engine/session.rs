@@ -4,13 +4,10 @@
 
 use std::sync::Arc;
 
-use arrow::datatypes::{DataType, FieldRef};
 use datafusion::catalog::{CatalogProvider, CatalogProviderList, MemoryCatalogProvider, MemoryCatalogProviderList};
-use datafusion::common::{Column, TableReference};
 use datafusion::error::Result;
 use datafusion::execution::runtime_env::RuntimeEnv;
 use datafusion::execution::{FunctionRegistry, SessionState, SessionStateBuilder};
-use datafusion::logical_expr::{Expr, LogicalPlan, LogicalPlanBuilder, cast};
 use datafusion::prelude::SessionConfig;
 
 use super::catalog::Tables;
@@ -63,22 +60,4 @@ pub(super) fn over(session: &SessionState, tables: Tables) -> Result<SessionStat
     // `now()` is the moment at which the query begins.
     state.mark_start_execution();
     Ok(state)
-}
-
-/// Texts are views while a query runs ([`super::scan`]); whoever gets the answer gets them as they are in the tables'
-/// definitions.
-pub(super) fn plain_texts(plan: LogicalPlan) -> Result<LogicalPlan> {
-    let shown = matches!(plan, LogicalPlan::Explain(_) | LogicalPlan::Analyze(_) | LogicalPlan::DescribeTable(_));
-    if shown || plan.schema().fields().iter().all(|field| field.data_type() != &DataType::Utf8View) {
-        return Ok(plan);
-    }
-    let text = |(table, field): (Option<&TableReference>, &FieldRef)| {
-        let column = Expr::Column(Column::new(table.cloned(), field.name()));
-        if field.data_type() == &DataType::Utf8View {
-            return cast(column, DataType::Utf8).alias_qualified(table.cloned(), field.name());
-        }
-        column
-    };
-    let texts: Vec<_> = plan.schema().iter().map(text).collect();
-    LogicalPlanBuilder::from(plan).project(texts)?.build()
 }

@@ -63,3 +63,8 @@ pub fn health_router(ready: impl Fn() -> Result<(), String> + Send + Sync + 'sta
         .route("/readyz", get(ready))
         .route("/metrics", get(async move || shown(metrics())))
 }
+
+/// The same of one that will answer queries and cannot yet, and says why to whoever asks.
+pub fn waiting_router(reason: &'static str, metrics: MetricsText) -> Router {
+    health_router(|| Err(reason.to_owned()), metrics).fallback(async || Problem::not_ready(reason))
+}

@@ -14,7 +14,7 @@ mod problem;
 mod serve;
 mod sql;
 
-pub use health::health_router;
+pub use health::{health_router, waiting_router};
 pub use openapi::openapi;
 pub use serve::{ServeLimits, serve, serve_anybody, serve_within};
 

@@ -80,6 +80,11 @@ impl Problem {
         Self::new(StatusCode::SERVICE_UNAVAILABLE, "busy", "The server is busy; try again", detail)
     }
 
+    /// Log or lake were never open so far.
+    pub(super) fn not_ready(reason: &str) -> Self {
+        Self::new(StatusCode::SERVICE_UNAVAILABLE, "not-ready", "The server is not ready yet; try again", reason)
+    }
+
     /// A defect, or data that does not fit.
     pub(super) fn internal(detail: impl Into<String>) -> Self {
         Self::new(StatusCode::INTERNAL_SERVER_ERROR, "internal", "The server failed", detail)

@@ -3,7 +3,7 @@
 use super::broker::{Broker, Door};
 use super::doors::{certificates, passwords};
 use super::topology::{Pbxs, Role, Topology};
-use crate::started::{Site, capture, get, until};
+use crate::started::{Site, address, capture, get, until};
 use crate::store::server::S3;
 
 const KAFKA: &str = "[log]\nkafka = \"127.0.0.1:1\"\n";
@@ -43,6 +43,16 @@ fn brokers_that_do_not_answer_are_named() {
     let line = processor.tells("waiting for Kafka");
     assert!(line.contains(&free.to_string()), "{line}");
     processor.stop();
+    // Whoever asks meanwhile is told, too.
+    let mut api = site.start(&["query-api", "--listen", "127.0.0.1:0"]);
+    let url = address(&api.tells("listening"));
+    api.tells("waiting for Kafka");
+    assert!(get(&url, "/healthz").0.starts_with("HTTP/1.1 200"));
+    for path in ["/readyz", "/api/v1/calls", "/api/v1/sql?q=SELECT%201"] {
+        let (head, body) = get(&url, path);
+        assert!(head.starts_with("HTTP/1.1 503") && body.contains("waiting for Kafka"), "{path}: {head}\n{body}");
+    }
+    api.stop();
     let told = site.refused(1, &["log", "ls"]);
     assert!(told.contains(&free.to_string()) && told.contains("hint:"), "{told}");
 }
@@ -83,8 +93,8 @@ fn a_call_goes_from_the_pbx_through_all_roles_into_the_tables() {
     assert!(cluster.ingest.metric("calltide_forward_connected") > 0.0);
     // What is imported at the centre is recognised as told, too.
     let file = capture("asterisk-16.28", "ami.raw");
-    let (_, told) = cluster.reader.done(&["import", "--pbx", "old", "--ami", &file]);
-    assert!(told.contains("processors derive"), "{told}");
+    let (_, once) = cluster.reader.done(&["import", "--pbx", "old", "--ami", &file]);
+    assert!(once.contains("processors derive"), "{once}");
     until("what was imported is told", || {
         !cluster.reader.rows("SELECT call_id FROM calls WHERE pbx = 'old' AND settled LIMIT 1").is_empty()
     });
@@ -96,6 +106,13 @@ fn a_call_goes_from_the_pbx_through_all_roles_into_the_tables() {
     assert!(table.contains("Kafka answers"), "{table}");
     let (one, _) = cluster.reader.done(&["log", "cat", "calls", "--limit", "3"]);
     assert_eq!(one.lines().count(), 3);
+    // A broker that dies takes no query side with it.
+    cluster.broker.kill();
+    until("queries are told that the log is away", || told(&api).0.starts_with("HTTP/1.1 503"));
+    assert!(get(api.url(), "/readyz").0.starts_with("HTTP/1.1 503"));
+    assert!(get(api.url(), "/healthz").0.starts_with("HTTP/1.1 200"));
+    cluster.broker.run();
+    until("they are answered again", || told(&api).0.starts_with("HTTP/1.1 200"));
     api.stop();
     cluster.ingest.stop();
     cluster.processors.iter_mut().for_each(Role::stop);

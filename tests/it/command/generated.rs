@@ -56,3 +56,13 @@ fn invented_calls_are_not_mixed_with_others_and_can_be_served() {
     up.stop();
     assert_eq!(site.rows("SELECT count(*) AS n FROM calls"), [json!({"n": 3000})]);
 }
+
+#[test]
+fn a_data_directory_may_be_named_by_one_word() {
+    let within = tempfile::tempdir().unwrap();
+    let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_calltide"));
+    let made =
+        command.args(["generate", "--calls", "10", "--data", "big"]).current_dir(within.path()).output().unwrap();
+    assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
+    assert!(within.path().join("big/lake").is_dir());
+}
