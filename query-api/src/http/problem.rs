@@ -5,6 +5,7 @@
 use axum::Json;
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
+use calltide_eventlog::LogError;
 use serde::Serialize;
 
 use crate::QueryError;
@@ -117,6 +118,10 @@ impl From<QueryError> for Problem {
             QueryError::Away { .. } => {
                 tracing::error!(detail, "query failed");
                 Self::new(StatusCode::SERVICE_UNAVAILABLE, "away", "The lake's store does not answer", detail)
+            }
+            QueryError::Log(LogError::Unreachable { .. }) => {
+                tracing::error!(detail, "query failed");
+                Self::new(StatusCode::SERVICE_UNAVAILABLE, "away", "The log does not answer", detail)
             }
             QueryError::Panicked { .. }
             | QueryError::Internal { .. }
