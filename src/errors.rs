@@ -195,7 +195,7 @@ impl From<QueryError> for Failure {
             QueryError::Away { .. } => failure(Exit::Failed)
                 .hint("see that the store runs; endpoint, region and keys are in [lake.store] of calltide.toml"),
             QueryError::Behind { .. } => failure(Exit::Failed)
-                .hint("`calltide up` or any `calltide import` on this data directory writes them into the lake"),
+                .hint("`calltide up` or an import on this data directory writes them into the lake, with Kafka a `calltide processor`"),
             QueryError::Failed { .. }
             | QueryError::Busy { .. }
             | QueryError::Ended

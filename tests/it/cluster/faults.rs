@@ -77,6 +77,7 @@ fn whatever_is_killed_or_cut_the_tables_are_those_of_a_run_that_was_left_alone()
         same_rows(&clean, &cluster.reader, table, key, seed);
         each_fact_once(&cluster.reader, table, key, seed);
     }
+    every_event_is_archived(&clean, &cluster.reader, seed);
     eprintln!("{expected} calls, the same rows");
     cluster.ingest.stop();
     cluster.processors.iter_mut().for_each(super::topology::Role::stop);
@@ -189,6 +190,16 @@ fn same_rows(clean: &Site, harmed: &Site, table: &str, key: &str, seed: u64) {
         assert!(different.is_none(), "seed {seed}: {table} differs: {different:?}");
         assert_eq!(one.len(), other.len(), "seed {seed}: rows of {table} in piece {piece}");
     }
+}
+
+/// `inputs` has everything that the PBXs said, and of no journal is anything missing.
+/// An event may be there twice with one id: it was sent again, and the first time arrived all the same.
+fn every_event_is_archived(clean: &Site, harmed: &Site, seed: u64) {
+    let events = "SELECT pbx, count(DISTINCT id) AS n FROM inputs WHERE source = 'ami' GROUP BY pbx ORDER BY pbx";
+    until("all events are archived", || harmed.rows(events) == clean.rows(events));
+    let twice = count(harmed, "SELECT count(*) - count(DISTINCT id) AS n FROM inputs");
+    eprintln!("{:?}; {twice} of them twice", harmed.rows(events));
+    assert_eq!(count(harmed, "SELECT coalesce(sum(missing), 0) AS n FROM sources"), 0, "seed {seed}");
 }
 
 /// Each version of each key is in the table's topic once, and for each key of the table there is one.
