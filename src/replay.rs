@@ -107,6 +107,13 @@ impl Derivation {
             if batch.next == next {
                 break;
             }
+            if let Some((first, last)) = batch.damaged.first() {
+                let error = format!("events of the log are damaged, the first of them at offsets {first} to {last}");
+                return Err(Failure::new(Exit::Failed, error).hint(
+                    "nothing was changed; `calltide replay --from archive` takes the events from the tables, \
+                     `calltide log verify` shows all that is damaged",
+                ));
+            }
             next = batch.next;
             self.take(batch.records.into_iter().map(|read| read.record))?;
             bar.set_position(next);

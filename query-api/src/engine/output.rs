@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use arrow::array::RecordBatch;
 use arrow::compute::cast;
-use arrow::datatypes::{DataType, Schema, SchemaRef};
+use arrow::datatypes::{DataType, FieldRef, Schema, SchemaRef};
 use arrow::error::ArrowError;
 use datafusion::execution::memory_pool::MemoryReservation;
 use datafusion::physical_plan::SendableRecordBatchStream;
@@ -68,15 +68,21 @@ impl QueryOutput {
 /// Columns as they are answered: texts are views while a query runs ([`super::scan`]), and in the answer what they are in the
 /// tables' definitions. Not a part of the plan, where a step above the sort would be free to lose its order.
 pub(super) fn plain_texts(schema: &SchemaRef) -> SchemaRef {
-    let is_view = |data_type: &DataType| data_type == &DataType::Utf8View;
-    if !schema.fields().iter().any(|field| is_view(field.data_type())) {
-        return Arc::clone(schema);
-    }
-    let fields = schema.fields().iter().map(|field| match is_view(field.data_type()) {
-        true => Arc::new(field.as_ref().clone().with_data_type(DataType::Utf8)),
-        false => Arc::clone(field),
-    });
+    let fields = schema.fields().iter().map(in_plain_text);
     Arc::new(Schema::new_with_metadata(fields.collect::<Vec<_>>(), schema.metadata().clone()))
+}
+
+/// The same of one column, which may be a list of texts.
+fn in_plain_text(field: &FieldRef) -> FieldRef {
+    let data_type = field.data_type();
+    let plain = if data_type == &DataType::Utf8View {
+        DataType::Utf8
+    } else if let DataType::List(entry) = data_type {
+        DataType::List(in_plain_text(entry))
+    } else {
+        return Arc::clone(field);
+    };
+    Arc::new(field.as_ref().clone().with_data_type(plain))
 }
 
 /// The same rows in those columns.

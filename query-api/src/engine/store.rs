@@ -59,7 +59,11 @@ impl LakePlace {
     /// When there is no present folder that a relative path could begin from.
     pub fn folder(folder: &Path) -> std::result::Result<Self, QueryError> {
         let unusable = |source| QueryError::Io { what: format!("cannot use {}", folder.display()), source };
-        let absolute = std::path::absolute(folder).map_err(unusable)?;
+        let absolute = match folder.canonicalize() {
+            Ok(found) => found,
+            // It may come to be.
+            Err(_) => std::path::absolute(folder).map_err(unusable)?,
+        };
         let url =
             Url::from_directory_path(&absolute).map_err(|()| unusable(std::io::ErrorKind::InvalidInput.into()))?;
         Self::at(url, Arc::new(LocalFileSystem::new()))

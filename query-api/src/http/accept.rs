@@ -47,6 +47,12 @@ pub(super) fn format(headers: &HeaderMap) -> Result<Format, Problem> {
 /// The result in that format, sent as it is written: what was sent is let go.
 pub(super) fn answer(output: QueryOutput, format: Format) -> Result<Response, Problem> {
     let truncated = output.truncated;
+    if let Some(list) =
+        output.schema.fields().iter().find(|field| format == Format::Csv && field.data_type().is_nested())
+    {
+        let detail = format!("CSV has no lists, as in column `{}`: ask for JSON or Arrow", list.name());
+        return Err(Problem::bad_request(detail));
+    }
     let mut pieces = Pieces::new(output, format).map_err(|e| Problem::internal(e.to_string()))?;
     // What cannot be written at all is told as a problem; after the first piece the answer has begun.
     let first = pieces.next().transpose().map_err(|e| Problem::internal(e.to_string()))?;

@@ -11,6 +11,7 @@ use axum::extract::{Path, State};
 use axum::http::{HeaderMap, HeaderValue, header};
 use axum::response::{IntoResponse, Response};
 use calltide_schemas::Micros;
+use calltide_schemas::status::Status;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use url::form_urlencoded;
@@ -21,6 +22,7 @@ use super::{App, accept};
 use crate::QueryOutput;
 use crate::format::{self, Format};
 use crate::reports::instant;
+use crate::reports::outcomes::{Direction, UnknownWord};
 
 /// Rows of a page when nothing is said, and at most.
 const LIMIT_DEFAULT: usize = 100;
@@ -114,9 +116,22 @@ impl CallsParams {
     }
 }
 
+/// A misspelt word is not one that no call has.
+fn one_of(what: &'static str, word: Option<&str>, known: &[&str]) -> Result<(), Problem> {
+    match word {
+        Some(word) if !known.contains(&word) => {
+            let unknown = UnknownWord { what, word: word.to_owned(), known: known.join(", ") };
+            Err(Problem::bad_request(unknown.to_string()))
+        }
+        Some(_) | None => Ok(()),
+    }
+}
+
 fn conditions(params: &CallsParams) -> Result<String, Problem> {
     let tz = params.tz.as_deref().unwrap_or("UTC");
     let mut sql = String::new();
+    one_of("direction", params.direction.as_deref(), &Direction::ALL.map(Direction::name))?;
+    one_of("status", params.status.as_deref(), &Status::ALL.map(Status::name))?;
     for (column, value) in [
         ("campaign", &params.campaign),
         ("direction", &params.direction),
@@ -130,6 +145,8 @@ fn conditions(params: &CallsParams) -> Result<String, Problem> {
         }
     }
     if let Some(number) = &params.number {
+        // E.164 with or without its sign.
+        let number = number.trim_start_matches('+');
         let _ = write!(sql, " AND (number_e164 = {0} OR number_raw = {0})", quoted(number));
     }
     for (sign, text) in [(">=", &params.from), ("<", &params.to)] {
@@ -149,7 +166,8 @@ fn conditions(params: &CallsParams) -> Result<String, Problem> {
 }
 
 fn first_rows(output: QueryOutput, limit: usize) -> QueryOutput {
-    let truncated = output.rows() > limit;
+    // The caps of all queries may be narrower.
+    let truncated = output.truncated || output.rows() > limit;
     let mut room = limit;
     let mut batches = Vec::new();
     for batch in &output.batches {

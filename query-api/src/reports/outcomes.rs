@@ -166,6 +166,14 @@ pub async fn outcomes(engine: &Engine, query: &OutcomesQuery) -> Result<Report, 
         return Err(QueryError::Invalid { message: format!("unknown time zone `{}`", query.tz) });
     }
     let output = engine.report(&sql(query)).await?;
+    if output.truncated {
+        let rows = output.rows();
+        let message = format!(
+            "the report has more than {rows} rows, and its total would be missing: narrow its range, group by less, or raise \
+             [query] rows"
+        );
+        return Err(QueryError::Failed { message });
+    }
     Ok(Report { columns: columns(query), output })
 }
 

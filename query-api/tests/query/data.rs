@@ -191,6 +191,22 @@ async fn many_rows_come_in_the_order_that_was_asked_for() {
 }
 
 #[tokio::test]
+async fn texts_may_be_put_together_wherever_an_order_is_told() {
+    let bench = Bench::new();
+    for (id, status) in [("p/2", "busy"), ("p/1", "answered")] {
+        bench.publish("calls", call(id, status, 1));
+    }
+    let rows = bench.rows(
+        "SELECT call_id, row_number() OVER (ORDER BY status || call_id) AS n, upper(status || '!') AS t FROM calls ORDER BY n",
+    );
+    let numbered = |id: &str, n: i32, t: &str| json!({"call_id": id, "n": n, "t": t});
+    assert_eq!(rows.await, json!([numbered("p/1", 1, "ANSWERED!"), numbered("p/2", 2, "BUSY!")]));
+    let query = "SELECT first_value(status ORDER BY status || call_id DESC) AS f, \
+                 string_agg(call_id || '.', ',' ORDER BY status || call_id) AS l FROM calls";
+    assert_eq!(bench.rows(query).await, json!([{"f": "busy", "l": "p/1.,p/2."}]));
+}
+
+#[tokio::test]
 async fn a_fact_that_does_not_fit_its_table_is_named() {
     let bench = Bench::new();
     let payload = Some(b"{\"call_id\":\"p/1\"}".to_vec());

@@ -95,6 +95,19 @@ async fn the_format_is_what_accept_prefers() {
 }
 
 #[tokio::test]
+async fn csv_says_that_it_has_no_lists() {
+    let bench = Bench::new();
+    publish_call(&bench, "pbx1/1.1", "2026-03-01T22:30:00Z");
+    let path = "/api/v1/sql?q=SELECT%20array_agg(call_id)%20AS%20ids%20FROM%20calls";
+    let asked = |accept: &str| Request::get(path).header(header::ACCEPT, accept).body(Body::empty()).unwrap();
+    let (status, _, _, body) = send(&bench, asked("text/csv")).await;
+    assert_eq!(status, StatusCode::BAD_REQUEST);
+    assert!(body.contains("`ids`"), "{body}");
+    let (_, _, _, body) = send(&bench, asked("application/json")).await;
+    assert_eq!(body.trim_end(), "[{\"ids\":[\"pbx1/1.1\"]}]");
+}
+
+#[tokio::test]
 async fn errors_are_problem_details() {
     let bench = Bench::new();
     for (path, status, kind) in [
@@ -109,6 +122,9 @@ async fn errors_are_problem_details() {
         ("/api/v1/reports/outcomes?colour=red", 400, "invalid"),
         ("/api/v1/calls?limit=0", 400, "invalid"),
         ("/api/v1/calls?cursor=x", 400, "invalid"),
+        ("/api/v1/calls?status=anwsered", 400, "invalid"),
+        ("/api/v1/calls?direction=up", 400, "invalid"),
+        ("/api/v1/calls?from=2026-03-29[Europe/Moscow]", 400, "invalid"),
         ("/api/v1/calls/pbx1/nothing", 404, "not-found"),
         ("/nothing", 404, "not-found"),
         ("/metrics", 404, "not-found"),

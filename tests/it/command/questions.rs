@@ -106,6 +106,34 @@ fn damage_on_disk_is_found_and_named() {
     let found = super::started::text(&output.stdout);
     assert_eq!(output.status.code(), Some(1), "{found}");
     assert!(found.contains("are lost"), "{found}");
+    // The tables are not replaced by what is left, unless the archive has the rest.
+    let calls = site.calls();
+    let told = site.refused(1, &["replay"]);
+    assert!(told.contains("events of the log are damaged") && told.contains("--from archive"), "{told}");
+    assert_eq!(site.calls(), calls);
+    site.done(&["replay", "--from", "archive"]);
+    let outcome = |call: &serde_json::Value| (call["call_id"].clone(), call["status"].clone(), call["talk_ms"].clone());
+    assert_eq!(site.calls().iter().map(outcome).collect::<Vec<_>>(), calls.iter().map(outcome).collect::<Vec<_>>());
+}
+
+#[test]
+fn a_report_is_refused_rather_than_cut() {
+    let site = imported();
+    site.configured("[query]\nrows = 2\n");
+    let told = site.refused(1, &["report", "outcomes", "--by", "queue,hour,agent"]);
+    assert!(told.contains("more than 2 rows") && told.contains("[query] rows"), "{told}");
+}
+
+#[test]
+fn a_data_directory_may_be_named_by_a_way_up() {
+    let site = imported();
+    let calls = site.rows("SELECT count(*) AS n FROM calls");
+    let within = site.data().join("log");
+    let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_calltide"));
+    command.args(["sql", "SELECT count(*) AS n FROM calls", "--format", "json", "--data", ".."]);
+    let told = command.current_dir(within).output().unwrap();
+    let found: Vec<serde_json::Value> = serde_json::from_slice(&told.stdout).unwrap();
+    assert_eq!(found, calls, "{}", super::started::text(&told.stderr));
 }
 
 #[test]

@@ -10,6 +10,7 @@ use datafusion::common::config::ConfigOptions;
 use datafusion::common::tree_node::{Transformed, TreeNode};
 use datafusion::common::{Column, DFSchema, Result};
 use datafusion::logical_expr::expr::{BinaryExpr, ScalarFunction};
+use datafusion::logical_expr::expr_rewriter::NamePreserver;
 use datafusion::logical_expr::utils::merge_schema;
 use datafusion::logical_expr::{Expr, ExprSchemable, LogicalPlan, LogicalPlanBuilder, Operator, ScalarUDF, Unnest};
 use datafusion::optimizer::AnalyzerRule;
@@ -51,7 +52,13 @@ impl AnalyzerRule for LimitValues {
 #[expect(clippy::wildcard_enum_match_arm, reason = "other nodes gather nothing and make no rows")]
 fn limit_node(node: LogicalPlan, budget: &Arc<Budget>) -> Result<Transformed<LogicalPlan>> {
     let schema = merge_schema(&node.inputs());
-    let limited = node.map_expressions(|expr| expr.transform_up(|expr| Ok(limit(expr, &schema, budget))))?;
+    // Who reads a column of this node knows it by the name that it had.
+    let names = NamePreserver::new(&node);
+    let limited = node.map_expressions(|expr| {
+        let name = names.save(&expr);
+        let limited = expr.transform_up(|expr| Ok(limit(expr, &schema, budget)))?;
+        Ok(limited.update_data(|expr| name.restore(expr)))
+    })?;
     let changed = limited.transformed;
     Ok(match limited.data {
         LogicalPlan::Aggregate(aggregate) if aggregate.aggr_expr.iter().any(gathers) => {
