@@ -16,13 +16,13 @@ use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use url::form_urlencoded;
 
-use super::params::Params;
+use super::params::{Params, unknown};
 use super::problem::Problem;
 use super::{App, accept};
 use crate::QueryOutput;
 use crate::format::{self, Format};
 use crate::reports::instant;
-use crate::reports::outcomes::{Direction, UnknownWord};
+use crate::reports::outcomes::Direction;
 
 /// Rows of a page when nothing is said, and at most.
 const LIMIT_DEFAULT: usize = 100;
@@ -119,10 +119,7 @@ impl CallsParams {
 /// A misspelt word is not one that no call has.
 fn one_of(what: &'static str, word: Option<&str>, known: &[&str]) -> Result<(), Problem> {
     match word {
-        Some(word) if !known.contains(&word) => {
-            let unknown = UnknownWord { what, word: word.to_owned(), known: known.join(", ") };
-            Err(Problem::bad_request(unknown.to_string()))
-        }
+        Some(word) if !known.contains(&word) => Err(unknown(what, word, &known.join(", "))),
         Some(_) | None => Ok(()),
     }
 }

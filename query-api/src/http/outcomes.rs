@@ -6,7 +6,7 @@ use axum::response::Response;
 use calltide_schemas::metrics::{Basis, Statuses};
 use serde::Deserialize;
 
-use super::params::Params;
+use super::params::{Params, unknown};
 use super::problem::Problem;
 use super::{App, accept};
 use crate::reports::instant;
@@ -72,8 +72,4 @@ fn read(params: &OutcomesParams) -> Result<OutcomesQuery, Problem> {
 fn words<T: std::str::FromStr<Err = UnknownWord>>(list: Option<&str>) -> Result<Vec<T>, Problem> {
     let words = list.unwrap_or_default().split(',').map(str::trim).filter(|word| !word.is_empty());
     words.map(|word| word.parse().map_err(|e: UnknownWord| Problem::bad_request(e.to_string()))).collect()
-}
-
-fn unknown(what: &'static str, word: &str, known: &str) -> Problem {
-    Problem::bad_request(UnknownWord { what, word: word.to_owned(), known: known.to_owned() }.to_string())
 }
