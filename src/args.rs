@@ -263,10 +263,11 @@ pub(crate) struct Outcomes {
     /// Group by campaign, agent, queue, direction, pbx, hour, day; several with commas
     #[arg(long, value_name = "NAMES", value_delimiter = ',')]
     pub(crate) by: Vec<Dimension>,
-    /// Calls that started then or later: 2026-08-01, 2026-08-01T10:00, or RFC 3339
+    /// Calls that started then or later: 2026-08-01, 2026-08-01T10:00, or RFC 3339. Per contact, outbound: no bound,
+    /// since the best attempt counts whenever it was made
     #[arg(long, value_name = "TIME")]
     pub(crate) from: Option<String>,
-    /// Calls that started earlier than this
+    /// Calls that started earlier than this. Per contact, outbound: attempts that ended earlier
     #[arg(long, value_name = "TIME")]
     pub(crate) to: Option<String>,
     /// The zone of times, hours and days

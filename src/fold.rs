@@ -65,9 +65,17 @@ impl FoldThread {
     /// Returns when it has processed everything that was in the log, or that it cannot.
     pub(crate) fn caught_up(&self) -> Result<()> {
         let (reply, done) = channel();
-        // Nobody replies: it ended, or panicked just now.
-        self.requests.send(reply).map_err(|_| panicked())?;
-        done.recv().map_err(|_| panicked())?
+        // Nobody replies: it was told to stop, or panicked just now.
+        self.requests.send(reply).map_err(|_| self.ended())?;
+        done.recv().map_err(|_| self.ended())?
+    }
+
+    fn ended(&self) -> Failure {
+        if self.stop.load(Ordering::Acquire) {
+            return Failure::new(Exit::Failed, "the calls fold was stopped before everything was processed")
+                .hint("the events are safe in the log; the next start goes on with them");
+        }
+        panicked()
     }
 
     /// Asks it to end soon, whether it can do its work or not.
@@ -277,6 +285,9 @@ mod tests {
         assert!(polls.load(Ordering::Relaxed) > 3);
         let known = ["the calls fold ended with a panic", "damaged on disk: the state"];
         assert!(!heard.is_empty() && heard.iter().all(|error| known.contains(&error.as_str())), "{heard:?}");
+        fold.give_up();
+        while fold.caught_up().is_ok() {}
+        assert!(fold.caught_up().unwrap_err().error().contains("was stopped before"));
         fold.stop().unwrap();
     }
 }

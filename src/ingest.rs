@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use calltide_eventlog::embedded::{Cleaning, EmbeddedLog, EmbeddedOptions};
+use calltide_eventlog::embedded::{Cleaning, EmbeddedLog, EmbeddedOptions, Groups};
 use calltide_eventlog::kafka::KafkaOptions;
 use calltide_eventlog::{EventLog, LogError, Offset};
 use calltide_ingest::forward::{self, ForwardConfig, Forwarder, Quota};
@@ -126,7 +126,13 @@ impl Forwarding {
 /// Frees what is at the centre.
 fn trim(journal: &EmbeddedLog, before: Offset) -> std::result::Result<(), LogError> {
     let protect = |topic: &str, _| if topic == EVENTS { before } else { u64::MAX };
-    let cleaning = Cleaning { now: clock::now().0, settled: Duration::ZERO, bytes_max: None, protect: &protect };
+    let cleaning = Cleaning {
+        now: clock::now().0,
+        settled: Duration::ZERO,
+        bytes_max: None,
+        protect: &protect,
+        groups: Groups::Left,
+    };
     let done = journal.clean(&cleaning)?;
     tracing::debug!(before, deleted = done.deleted, bytes = done.bytes, "what is at the centre went from the journal");
     Ok(())

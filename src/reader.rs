@@ -1,12 +1,13 @@
 //! Opens tables and log for questions, beside whoever writes to them.
 
+use std::cell::RefCell;
 use std::sync::Arc;
 use std::time::Duration;
 
 use calltide_eventlog::embedded::EmbeddedLog;
 use calltide_eventlog::kafka::KafkaOptions;
 use calltide_eventlog::{EventLog, LogError};
-use calltide_query_api::{Engine, EngineOptions, QueryError};
+use calltide_query_api::{Engine, EngineOptions, Lacking, QueryError, QueryOutput};
 use rustix::process::{Signal, getpid, kill_process};
 
 use crate::args::Places;
@@ -26,6 +27,8 @@ const LOG_PATIENCE: Duration = Duration::from_secs(3);
 pub(crate) struct Reader {
     engine: Engine,
     runtime: tokio::runtime::Runtime,
+    /// What answers lacked and was told.
+    lacking: RefCell<Vec<Lacking>>,
 }
 
 impl Reader {
@@ -37,7 +40,7 @@ impl Reader {
     fn over(engine: Engine) -> Result<Self> {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
         let runtime = runtime.map_err(|e| Failure::new(Exit::Failed, "cannot start").because(&e))?;
-        Ok(Self { engine, runtime })
+        Ok(Self { engine, runtime, lacking: RefCell::default() })
     }
 
     /// Asks, and waits for the answer.
@@ -46,6 +49,19 @@ impl Reader {
         question: impl AsyncFnOnce(&Engine) -> std::result::Result<T, QueryError>,
     ) -> Result<T> {
         Ok(self.runtime.block_on(question(&self.engine))?)
+    }
+
+    /// Says which facts an answer lacks, each once.
+    pub(crate) fn tell_of_lacking(&self, answer: &QueryOutput) {
+        let mut told = self.lacking.borrow_mut();
+        for lacking in answer.lacking.iter() {
+            if !told.contains(lacking) {
+                output::note(&format!(
+                    "warning: facts are missing from the answer: {lacking}; see `calltide log verify`"
+                ));
+                told.push(lacking.clone());
+            }
+        }
     }
 }
 

@@ -18,6 +18,7 @@ pub(crate) fn run(places: &Places, asked: &Report) -> Result<()> {
     let reader = Reader::open(places)?;
     let query = query(asked)?;
     let report = reader.ask(async |engine| outcomes(engine, &query).await)?;
+    reader.tell_of_lacking(&report.output);
     match asked.format {
         Format::Table => output::data(outcome_table::tables(&report, &query)?.as_bytes()),
         Format::Json | Format::Csv => output::data(&written(&report.output, asked.format)?),

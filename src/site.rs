@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use calltide_eventlog::EventLog;
-use calltide_eventlog::embedded::{Cleaned, Cleaning, EmbeddedLog, EmbeddedOptions};
+use calltide_eventlog::embedded::{Cleaned, Cleaning, EmbeddedLog, EmbeddedOptions, Groups};
 use calltide_processor::lake::{Done, LakeThread, Tables, Upkeep};
 
 use crate::clock;
@@ -80,8 +80,13 @@ pub(crate) fn open_log(data: &DataDir, config: &Config) -> Result<Arc<EmbeddedLo
 pub(crate) fn clean_log(log: &EmbeddedLog, lake: &LakeThread, config: &Config) -> Result<Cleaned> {
     let stored = lake.stored()?;
     let protect = |topic: &str, partition| stored.get(&(topic.to_owned(), partition)).copied().unwrap_or(0);
-    let cleaning =
-        Cleaning { now: clock::now().0, settled: LOG_SETTLED, bytes_max: config.log.bytes_max(), protect: &protect };
+    let cleaning = Cleaning {
+        now: clock::now().0,
+        settled: LOG_SETTLED,
+        bytes_max: config.log.bytes_max(),
+        protect: &protect,
+        groups: Groups::Work,
+    };
     let done = log.clean(&cleaning)?;
     if done.over > 0 {
         tracing::warn!(bytes = done.over, "the log is larger than [log] bytes says, but nothing more may go yet");

@@ -22,6 +22,7 @@ pub(crate) fn run(places: &Places, asked: &Sql) -> Result<()> {
     if answer.truncated && asked.format != Format::Table {
         output::note("warning: there are more rows than [query] rows allows; the rest was left out");
     }
+    reader.tell_of_lacking(&answer);
     let pieces = Pieces::new(answer, known(asked.format)).map_err(|e| unwritten(&e))?;
     for piece in pieces {
         if output::data_to_the_end(&piece.map_err(|e| unwritten(&e))?)?.is_break() {

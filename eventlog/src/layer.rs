@@ -78,6 +78,10 @@ impl<L: Layer> EventLog for L {
         Layer::journals(self, prefix)
     }
 
+    fn may_repeat(&self) -> bool {
+        self.below().may_repeat()
+    }
+
     fn wait(&self, seen: u64, timeout: Duration) -> u64 {
         self.below().wait(seen, timeout)
     }

@@ -187,6 +187,12 @@ pub trait EventLog: Send + Sync {
     /// it: where an import or a forwarder goes on after it was interrupted. Outlives the retention of the records.
     fn journals(&self, prefix: &str) -> Result<Vec<(String, u64)>>;
 
+    /// Whether a record of a journal may be there twice, at different offsets: sent again after its first sending seemed lost.
+    /// Where the log itself recognises that, never.
+    fn may_repeat(&self) -> bool {
+        false
+    }
+
     /// Sleeps until something was appended or committed after the moment `seen` stands for, or until the timeout. Returns
     /// the present moment, for the next call. Begin with 0.
     fn wait(&self, seen: u64, timeout: Duration) -> u64;

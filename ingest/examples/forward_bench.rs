@@ -8,7 +8,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use calltide_eventlog::embedded::{Cleaning, EmbeddedLog, EmbeddedOptions};
+use calltide_eventlog::embedded::{Cleaning, EmbeddedLog, EmbeddedOptions, Groups};
 use calltide_eventlog::{Cleanup, EventLog, Record, TopicSpec};
 use calltide_ingest::forward::{ForwardConfig, Forwarder, Step};
 use calltide_schemas::topics::EVENTS;
@@ -36,7 +36,13 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     }
     let trimmed = Arc::clone(&local);
     let trim = move |to| {
-        let cleaning = Cleaning { now: i64::MAX, settled: Duration::ZERO, bytes_max: None, protect: &|_, _| to };
+        let cleaning = Cleaning {
+            now: i64::MAX,
+            settled: Duration::ZERO,
+            bytes_max: None,
+            protect: &|_, _| to,
+            groups: Groups::Work,
+        };
         trimmed.clean(&cleaning).map(drop)
     };
     let config = ForwardConfig { trim: Box::new(trim), ..ForwardConfig::default() };

@@ -82,29 +82,31 @@ impl<F: Fold> Driver<F> {
     /// The log's, and state of another version. The driver must then be dropped.
     pub fn step(&mut self, mut timeout: Duration) -> Result<Step, RuntimeError> {
         let mut round = Round::default();
-        let moved = loop {
+        let mut moved = false;
+        loop {
             match self.worker.poll(BATCH_BYTES.saturating_sub(round.bytes), timeout)? {
                 Polled::Assigned { partition, next: _, state } => {
                     let restored = (self.restore)(state);
                     let mut fold = restored.ok_or_else(|| RuntimeError::OtherLayout { fold: self.name.clone() })?;
                     show(fold.measures());
                     self.folds.insert(partition, fold);
-                    break true;
+                    moved = true;
+                    break;
                 }
                 Polled::Revoked { partition } => {
-                    // Whoever has it now does it again.
+                    // Whoever has it now does it again. Others may have gone with it: nothing of theirs may be committed either.
                     self.folds.remove(&partition);
                     round.open.remove(&partition);
-                    break true;
+                    moved = true;
                 }
-                Polled::Batch { batch, .. } if batch.records.is_empty() && batch.damaged.is_empty() => break false,
+                Polled::Batch { batch, .. } if batch.records.is_empty() && batch.damaged.is_empty() => break,
                 Polled::Batch { partition, batch } => self.take_in(partition, &batch, &mut round),
             }
             if round.bytes >= BATCH_BYTES {
-                break false;
+                break;
             }
             timeout = Duration::ZERO;
-        };
+        }
         self.commit(round).map(|processed| match (processed, moved) {
             (1.., _) => Step::Processed(processed),
             (0, true) => Step::Moved,

@@ -65,6 +65,44 @@ fn whichever_step_fails_the_next_attempt_repeats_and_loses_nothing() {
 }
 
 #[test]
+fn an_event_that_is_in_the_log_twice_is_in_the_archive_once_whichever_commit_the_first_was_in() {
+    let event = |journal: &str, offset: u64| Record {
+        key: b"pbx1".to_vec(),
+        at: NINE,
+        journal: Some((journal.to_owned(), offset)),
+        payload: Some(format!("{journal}-{offset}").into_bytes()),
+        ..Record::default()
+    };
+    for repeats in [true, false] {
+        let site = Site::new();
+        site.log.repeats.store(repeats, Ordering::Relaxed);
+        let put = |journal, offsets: &[u64]| {
+            offsets.iter().for_each(|offset| site.log.put("calltide.events", 0, event(journal, *offset)));
+        };
+        // Sent again before anything was written, and then what was stuck in the line, after later ones.
+        put("a", &[1, 2, 3, 2, 3, 4]);
+        put("b", &[7]);
+        site.run("inputs").unwrap();
+        put("a", &[3, 4, 5]);
+        put("b", &[7, 9]);
+        site.run("inputs").unwrap();
+        put("a", &[1, 5]);
+        site.run("inputs").unwrap();
+        put("a", &[6]);
+        site.run("inputs").unwrap();
+        let mut found = rows(&site.lake().folder().unwrap().join("inputs"), &["payload"]);
+        found.sort();
+        let once = ["a-1", "a-2", "a-3", "a-4", "a-5", "a-6", "b-7", "b-9"].map(|id| format!("2026-11-21 {id}"));
+        if repeats {
+            assert_eq!(found, once);
+        } else {
+            // Where the log promises that there are none, nothing is looked up.
+            assert_eq!(found.len(), 15, "{found:?}");
+        }
+    }
+}
+
+#[test]
 fn a_correction_replaces_the_row_in_whichever_day_it_was() {
     let site = Site::new();
     site.reject("a", 1, NINE, "first");

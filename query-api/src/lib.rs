@@ -9,5 +9,6 @@ pub mod http;
 pub mod reports;
 
 pub use engine::{
-    Description, Engine, EngineOptions, LakePlace, LastResort, Principal, QueryError, QueryOutput, Question, Sql,
+    Description, Engine, EngineOptions, Lacking, LakePlace, LastResort, Lost, Principal, QueryError, QueryOutput,
+    Question, Sql,
 };

@@ -16,3 +16,9 @@ pub const FIRST_GENERATION: &str = "g1";
 pub fn txn_app_id(topic: &str, partition: u32) -> String {
     format!("{topic}/{partition}")
 }
+
+/// The application id of the one that says up to which of its offsets (inclusive) a collector's journal is in `inputs`. Only with
+/// a log that may have a record twice.
+pub fn txn_app_id_of_journal(journal: &str) -> String {
+    format!("journal/{journal}")
+}

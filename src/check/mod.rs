@@ -67,6 +67,7 @@ pub(crate) fn run(places: &Places, asked: &Check) -> Result<ExitCode> {
     match Config::load(places, None) {
         Ok(config) => {
             findings.push(Finding::new(Level::Ok, "configuration", format!("{} PBXs", config.pbx.len())));
+            findings.push(door(&config));
             findings.extend(directory(&data));
             findings.push(log(&data, &config));
             findings.extend(lake(places, &config, &data));
@@ -86,6 +87,19 @@ pub(crate) fn run(places: &Places, asked: &Check) -> Result<ExitCode> {
     output::data(table(&findings).as_bytes())?;
     let failed = findings.iter().any(|finding| finding.level == Level::Error);
     Ok(if failed { ExitCode::from(Exit::Failed.code()) } else { ExitCode::SUCCESS })
+}
+
+fn door(config: &Config) -> Finding {
+    let listen = &config.http.listen;
+    if config.http.is_loopback() {
+        return Finding::new(Level::Ok, "[http] listen", listen);
+    }
+    Finding::new(
+        Level::Warn,
+        "[http] listen",
+        format!("{listen} is no loopback address: `up` and `query-api` refuse it"),
+    )
+    .hint("`ingest` and `processor` show their metrics there; queries have no login yet, so they stay on 127.0.0.1")
 }
 
 fn directory(data: &DataDir) -> Vec<Finding> {

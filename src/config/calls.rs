@@ -6,7 +6,7 @@ use calltide_schemas::status::ReasonCodes;
 use regex::Regex;
 use serde::Deserialize;
 
-use super::units::{Pattern, Span};
+use super::units::{Country, Pattern, Span};
 
 /// See README.md for each key.
 #[derive(Debug, Clone, Default, Deserialize)]
@@ -26,7 +26,7 @@ pub(crate) struct Calls {
     outside_contexts: Option<Vec<Pattern>>,
     inside_contexts: Option<Vec<Pattern>>,
     self_service: Option<Vec<String>>,
-    country: Option<String>,
+    country: Option<Country>,
     reason_codes: Option<ReasonWord>,
 }
 
@@ -61,7 +61,7 @@ impl Calls {
                 ReasonWord::Issabel => ReasonCodes::Issabel,
             }),
         );
-        settings.country = self.country.clone().or(settings.country);
+        set(&mut settings.country, self.country.clone().map(|country| Some(country.0)));
         settings
     }
 

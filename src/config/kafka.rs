@@ -52,12 +52,20 @@ impl Config {
     pub(crate) fn kafka(&self, data: &DataDir) -> Result<Option<KafkaOptions>> {
         let log = &self.log;
         let Some(servers) = &log.kafka else {
-            if log.tls.is_some() || log.login.is_some() {
-                return Err(wrong(
-                    "[log.tls] and [log.login] say how to get into Kafka, but [log] kafka names no broker",
-                ));
-            }
-            return Ok(None);
+            let said = [
+                ("[log.tls]", log.tls.is_some()),
+                ("[log.login]", log.login.is_some()),
+                ("[log] prefix", !log.prefix.is_empty()),
+                ("[log] name", log.name.is_some()),
+                ("[log] replication", log.replication.is_some()),
+                ("[log] partitions", log.partitions.is_some()),
+            ];
+            return match said.into_iter().find(|(_, is_said)| *is_said) {
+                Some((what, _)) => {
+                    Err(wrong(&format!("{what} is for a log on Kafka, but [log] kafka names no broker")))
+                }
+                None => Ok(None),
+            };
         };
         let security = Security {
             tls: log.tls.as_ref().map(Tls::options).transpose()?,
@@ -141,7 +149,9 @@ mod tests {
     fn without_brokers_there_is_no_cluster() {
         assert!(kafka("").unwrap().is_none());
         let told = kafka("[log.login]\nusername = \"u\"\npassword = \"p\"").unwrap_err().to_string();
-        assert!(told.contains("names no broker"), "{told}");
+        assert!(told.contains("[log.login] is for") && told.contains("names no broker"), "{told}");
+        let told = kafka("[log]\npartitions = 3").unwrap_err().to_string();
+        assert!(told.contains("[log] partitions is for"), "{told}");
     }
 
     #[test]

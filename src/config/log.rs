@@ -30,7 +30,7 @@ pub(crate) struct Log {
     pub(super) prefix: String,
     /// The name of this process among those that share the work.
     pub(super) name: Option<String>,
-    partitions: Option<u32>,
+    pub(super) partitions: Option<u32>,
     pub(super) replication: Option<u16>,
     pub(super) tls: Option<Tls>,
     pub(super) login: Option<Login>,

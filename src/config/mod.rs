@@ -11,6 +11,7 @@ mod log;
 mod pbx;
 mod units;
 
+use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 
 use figment::providers::{Format as _, Toml};
@@ -75,6 +76,19 @@ impl Processor {
 pub(crate) struct Http {
     /// Host and port; loopback only.
     pub(crate) listen: String,
+}
+
+impl Http {
+    fn port(&self) -> Option<u16> {
+        self.listen.rsplit_once(':').filter(|(host, _)| !host.is_empty())?.1.parse().ok()
+    }
+
+    /// Whether `up` and `query-api` may serve there.
+    pub(crate) fn is_loopback(&self) -> bool {
+        let host = self.listen.rsplit_once(':').map_or("", |(host, _)| host);
+        let address = host.trim_start_matches('[').trim_end_matches(']').parse::<IpAddr>();
+        address.map_or(host == "localhost", |address| address.is_loopback())
+    }
 }
 
 impl Default for Http {
@@ -143,6 +157,13 @@ impl Config {
                 );
             }
             pbx.check()?;
+        }
+        if self.query.deadline.is_some_and(|deadline| deadline.duration().is_zero()) {
+            return Err(Failure::new(Exit::Usage, "[query] deadline is no time at all"));
+        }
+        if self.http.port().is_none() {
+            let error = format!("`{}` is no address to listen at, such as 127.0.0.1:8474", self.http.listen);
+            return Err(Failure::new(Exit::Usage, error).hint("it comes from --listen, or from [http] listen"));
         }
         Ok(())
     }
@@ -261,6 +282,23 @@ mod tests {
     fn an_unknown_variable_is_named() {
         let told = complaint("", &[("CALLTIDE_CALLS__SETTEL", "5s")]);
         assert!(told.contains("CALLTIDE_CALLS__SETTEL") && told.contains("did you mean `settle`?"), "{told}");
+    }
+
+    #[test]
+    fn what_cannot_be_meant_is_told_at_once() {
+        for (file, says) in [
+            ("[query]\ndeadline = \"0s\"\n", "deadline is no time"),
+            ("[http]\nlisten = \"8474\"\n", "`8474` is no address"),
+            ("[http]\nlisten = \"localhost:http\"\n", "[http] listen"),
+            ("[calls]\ncountry = \"Germany\"\n", "`Germany` is no country"),
+        ] {
+            let told = complaint(file, &[]);
+            assert!(told.contains(says), "{told}");
+        }
+        let http = |listen| layered(&format!("[http]\nlisten = \"{listen}\"\n"), &[], None).unwrap().http;
+        for (listen, loopback) in [("[::1]:1", true), ("localhost:1", true), ("0.0.0.0:1", false), ("pbx:1", false)] {
+            assert_eq!(http(listen).is_loopback(), loopback, "{listen}");
+        }
     }
 
     #[test]

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use calltide_processor::calls::is_country;
 use jiff::SignedDuration;
 use regex::Regex;
 use serde::Deserialize;
@@ -72,6 +73,19 @@ impl TryFrom<NumberOrText> for Bytes {
             BYTE_UNITS.iter().find_map(|(name, unit)| Some((text.strip_suffix(name)?, *unit))).unwrap_or((&text, 1));
         let count = number.trim().parse::<usize>().ok().and_then(|number| number.checked_mul(unit));
         count.map(Self).ok_or_else(|| format!("`{text}` is no number of bytes such as 64MB, 512MiB or 1GiB"))
+    }
+}
+
+/// A country by its two letters.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(try_from = "String")]
+pub(super) struct Country(pub(super) String);
+
+impl TryFrom<String> for Country {
+    type Error = String;
+
+    fn try_from(text: String) -> Result<Self, String> {
+        if is_country(&text) { Ok(Self(text)) } else { Err(format!("`{text}` is no country such as DE, RU or MX")) }
     }
 }
 

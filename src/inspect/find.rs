@@ -142,6 +142,7 @@ pub(super) fn parts(reader: &Reader, call: &Call) -> Result<Parts> {
 
 fn rows<T: DeserializeOwned>(reader: &Reader, sql: &str) -> Result<Vec<T>> {
     let answer = reader.ask(async |engine| engine.query(&Principal::local(), sql).await)?;
+    reader.tell_of_lacking(&answer);
     let json = format::write(&answer, Format::Json).map_err(|e| unreadable(&e))?;
     serde_json::from_slice(&json).map_err(|e| unreadable(&e))
 }

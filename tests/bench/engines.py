@@ -154,6 +154,8 @@ def same(left, right):
 
 
 def main():
+    # Calltide takes a thread for each processor that it may use.
+    os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[:THREADS])
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("program")
     parser.add_argument("data")

@@ -37,6 +37,17 @@ pub struct Cleaning<'a> {
     pub bytes_max: Option<u64>,
     /// The first offset of a partition that somebody has still to read; `u64::MAX` if nobody has.
     pub protect: &'a dyn Fn(&str, Partition) -> Offset,
+    /// Whether what groups have not passed yet stays.
+    pub groups: Groups,
+}
+
+/// What becomes of those who have ever worked from the log's topics.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Groups {
+    /// They go on.
+    Work,
+    /// They work elsewhere now: what they left unread is for `protect` to say.
+    Left,
 }
 
 /// What was done.
@@ -137,7 +148,7 @@ fn slots(core: &Core, asked: &Cleaning<'_>) -> Vec<Slot> {
     for (first, stream) in view.layout.slots() {
         for partition in 0..stream.partitions {
             let reading_groups = view.layout.slots().filter(|(_, group)| {
-                matches!(&group.carries, Carries::ChangesOf { topic } if *topic == stream.name && stream.is_topic())
+                asked.groups == Groups::Work && matches!(&group.carries, Carries::ChangesOf { topic } if *topic == stream.name && stream.is_topic())
             });
             let passed = reading_groups.map(|(group, _)| view.standing.progress(group + partition)).min();
             let protected = if stream.is_topic() { (asked.protect)(&stream.name, partition) } else { Offset::MAX };

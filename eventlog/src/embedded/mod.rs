@@ -26,7 +26,7 @@ mod view;
 mod worker;
 mod writer;
 
-pub use clean::{Cleaned, Cleaning};
+pub use clean::{Cleaned, Cleaning, Groups};
 pub use verify::{Damage, Lost, verify};
 
 use std::{

@@ -31,6 +31,9 @@ pub(super) const FETCH_WAIT_MS: &str = "5";
 /// While a consumer is still taking over a partition.
 const TAKING_OVER: Duration = Duration::from_millis(2);
 
+/// An end that was asked for so long ago may have been told by a leader that has gone since.
+const LEADER_STAYS: Duration = Duration::from_millis(250);
+
 /// See the module.
 pub(super) struct Cursor {
     consumer: Arc<Consumer>,
@@ -88,11 +91,11 @@ impl Cursor {
         from: Offset,
         bytes_max: usize,
         until: Instant,
-        end: impl FnOnce() -> Result<Offset>,
+        end: impl Fn() -> Result<Offset>,
     ) -> Result<Option<Batch>> {
         let read = self.ready(from, bytes_max).and_then(|filling| {
-            let end = if filling.batch.records.is_empty() { end()? } else { 0 };
-            if end > from { self.fetch(filling, end, until) } else { Ok(Some(filling)) }
+            let place = if filling.batch.records.is_empty() { end()? } else { 0 };
+            if place > from { self.fetch(filling, place, until, &end) } else { Ok(Some(filling)) }
         });
         match read {
             Ok(Some(filling)) => {
@@ -131,14 +134,27 @@ impl Cursor {
     }
 
     /// Waits for what is before `end`, which was asked just now.
-    fn fetch(&mut self, mut filling: Filling, end: Offset, until: Instant) -> Result<Option<Filling>> {
+    fn fetch(
+        &mut self,
+        mut filling: Filling,
+        mut end: Offset,
+        until: Instant,
+        ask_end: &dyn Fn() -> Result<Offset>,
+    ) -> Result<Option<Filling>> {
         let from = filling.batch.next;
+        let (asked, mut asked_again) = (Instant::now(), false);
         let mut fresh = self.go_to(from, until)?;
         while filling.batch.next < end && filling.batch.records.is_empty() {
             match self.take(until)? {
                 Came::Record(record) => {
                     self.held = filling.take(record);
                     self.fill(&mut filling)?;
+                }
+                // Meanwhile the partition may have got another leader, which does not know yet all that it has.
+                Came::End if fresh && !asked_again && asked.elapsed() > LEADER_STAYS => {
+                    (end, asked_again) = (ask_end()?, true);
+                    self.stop()?;
+                    fresh = self.go_to(from, until)?;
                 }
                 // Every record before `end` would have come first.
                 Came::End if fresh => {

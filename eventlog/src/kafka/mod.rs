@@ -223,6 +223,10 @@ impl EventLog for KafkaLog {
         self.inner.journals.read(&self.inner, prefix)
     }
 
+    fn may_repeat(&self) -> bool {
+        true
+    }
+
     fn wait(&self, seen: u64, timeout: Duration) -> u64 {
         let until = Instant::now() + timeout;
         let mut pause = LOOK_EVERY;

@@ -51,16 +51,25 @@ enum Must {
     BeAtLeast,
     /// This, or a warning says so.
     BeOrWarn,
+    /// At least this number, or a warning says so.
+    BeAtLeastOrWarn,
     /// Only for topics that are created here.
     Begin,
 }
 
-fn settings(cleanup: Cleanup, holds: Holds) -> Vec<Setting> {
+/// Of a topic of which the cluster keeps so many copies.
+fn settings(cleanup: Cleanup, holds: Holds, copies: usize) -> Vec<Setting> {
     let setting = |name, value: String, must| Setting { name, value, must };
     let mut all = vec![
         setting("max.message.bytes", BATCH_BYTES_MAX.to_string(), Must::BeAtLeast),
         setting("message.timestamp.type", "CreateTime".to_owned(), Must::BeOrWarn),
+        // A copy that lags must not become the one that counts.
+        setting("unclean.leader.election.enable", "false".to_owned(), Must::BeOrWarn),
     ];
+    if copies > 2 {
+        // What one broker alone has acknowledged goes with its disk.
+        all.push(setting("min.insync.replicas", "2".to_owned(), Must::BeAtLeastOrWarn));
+    }
     match cleanup {
         Cleanup::Delete { after } => {
             let ms = after.map_or_else(|| "-1".to_owned(), |after| after.as_millis().to_string());
@@ -101,14 +110,14 @@ impl<'a> Topics<'a> {
     /// Returns what does no harm, but is otherwise than asked.
     pub(super) fn ensure(&self, topics: &[(TopicSpec, Holds)]) -> Result<Vec<String>> {
         self.create(topics)?;
-        for (spec, _) in topics {
-            self.check_partitions(spec)?;
-        }
-        self.check_settings(topics)
+        let copies = topics.iter().map(|(spec, _)| self.check_partitions(spec)).collect::<Result<Vec<_>>>()?;
+        self.check_settings(topics, &copies)
     }
 
     fn create(&self, topics: &[(TopicSpec, Holds)]) -> Result<()> {
-        let wanted: Vec<_> = topics.iter().map(|(spec, holds)| (spec, settings(spec.cleanup, *holds))).collect();
+        let copies = self.options.replication.map_or(1, usize::from);
+        let wanted: Vec<_> =
+            topics.iter().map(|(spec, holds)| (spec, settings(spec.cleanup, *holds, copies))).collect();
         let replication = self.options.replication.map_or(-1, i32::from);
         let mut topics = Vec::with_capacity(wanted.len());
         for (spec, settings) in &wanted {
@@ -130,11 +139,11 @@ impl<'a> Topics<'a> {
         Ok(())
     }
 
-    /// Waits until the topic is known, then counts its partitions.
-    fn check_partitions(&self, spec: &TopicSpec) -> Result<()> {
+    /// Waits until the topic is known, then counts its partitions. Returns how many copies of each there are.
+    fn check_partitions(&self, spec: &TopicSpec) -> Result<usize> {
         let until = Instant::now() + self.options.patience;
         let name = &spec.name;
-        let found = loop {
+        let (found, copies) = loop {
             let what = || format!("find the topic {name}");
             let left = until.saturating_duration_since(Instant::now());
             let consumer = self.ends.consumer();
@@ -144,7 +153,8 @@ impl<'a> Topics<'a> {
             let partitions = topic.map(|topic| topic.partitions()).unwrap_or_default();
             match topic.and_then(|topic| topic.error()).map(RDKafkaErrorCode::from) {
                 None if !partitions.is_empty() && partitions.iter().all(|partition| partition.leader() >= 0) => {
-                    break u32::try_from(partitions.len()).unwrap_or_default();
+                    let copies = partitions.iter().map(|partition| partition.replicas().len()).min();
+                    break (u32::try_from(partitions.len()).unwrap_or_default(), copies.unwrap_or_default());
                 }
                 Some(error) if !may_ask_again(error) || left.is_zero() => {
                     return Err(consumer.context().failed(what(), KafkaError::MetadataFetch(error)));
@@ -154,7 +164,7 @@ impl<'a> Topics<'a> {
             }
         };
         if found == spec.partitions {
-            return Ok(());
+            return Ok(copies);
         }
         let servers = &self.options.servers;
         let wanted = spec.partitions;
@@ -170,14 +180,16 @@ impl<'a> Topics<'a> {
         })
     }
 
-    fn check_settings(&self, topics: &[(TopicSpec, Holds)]) -> Result<Vec<String>> {
+    fn check_settings(&self, topics: &[(TopicSpec, Holds)], copies: &[usize]) -> Result<Vec<String>> {
         let mut warnings = Vec::new();
         let names: Vec<_> = topics.iter().map(|(spec, _)| ResourceSpecifier::Topic(&spec.name)).collect();
         let asked = || block_on(self.admin.describe_configs(&names, &self.patience()));
         let found = self.asking("look at the topics' settings", asked)?;
-        for ((spec, holds), found) in topics.iter().zip(found) {
+        for (((spec, holds), copies), found) in topics.iter().zip(copies).zip(found) {
             match found {
-                Ok(found) => self.check(spec, *holds, &found, &mut warnings)?,
+                Ok(found) => {
+                    self.check(spec, settings(spec.cleanup, *holds, *copies), &found, &mut warnings)?;
+                }
                 Err(RDKafkaErrorCode::TopicAuthorizationFailed) => {
                     tracing::warn!(
                         topic = spec.name,
@@ -194,13 +206,19 @@ impl<'a> Topics<'a> {
         Ok(warnings)
     }
 
-    fn check(&self, spec: &TopicSpec, holds: Holds, found: &ConfigResource, warnings: &mut Vec<String>) -> Result<()> {
-        for setting in settings(spec.cleanup, holds) {
+    fn check(
+        &self,
+        spec: &TopicSpec,
+        settings: Vec<Setting>,
+        found: &ConfigResource,
+        warnings: &mut Vec<String>,
+    ) -> Result<()> {
+        for setting in settings {
             let value = found.get(setting.name).and_then(|entry| entry.value.clone()).unwrap_or_default();
             let number = |text: &str| text.parse::<u64>().unwrap_or_default();
             let right = match setting.must {
                 Must::Be | Must::BeOrWarn => value == setting.value,
-                Must::BeAtLeast => number(&value) >= number(&setting.value),
+                Must::BeAtLeast | Must::BeAtLeastOrWarn => number(&value) >= number(&setting.value),
                 Must::Begin => true,
             };
             if right {
@@ -213,7 +231,7 @@ impl<'a> Topics<'a> {
                 "kafka-configs.sh --bootstrap-server {servers} --alter --entity-type topics --entity-name {topic} \
                  --add-config {name}={wanted}"
             );
-            if must == Must::BeOrWarn {
+            if matches!(must, Must::BeOrWarn | Must::BeAtLeastOrWarn) {
                 warnings.push(format!("topic {topic}: {problem}; `{command}` mends it"));
             } else {
                 return Err(LogError::WrongTopic { topic, problem, command });

@@ -5,6 +5,7 @@
 //! over: drop it and join anew. Must not know what is in records. Read on in `restore` and `transaction`.
 
 use std::{
+    cell::Cell,
     collections::{BTreeMap, VecDeque},
     sync::Arc,
     thread::JoinHandle,
@@ -23,6 +24,7 @@ use super::{
     cursor::Cursor,
     ends::{number, position},
     reader::consumer_config,
+    record,
     restore::{self, State},
     topics::{Holds, Topics},
     transaction::{Addressed, Transactions},
@@ -238,7 +240,9 @@ impl KafkaWorker {
             // Markers of transactions are no batch: there is nothing to commit.
             while part.next < end {
                 let until = Instant::now() + FETCH_MAX;
-                let Some(batch) = part.cursor.read(part.next, bytes_max, until, || Ok(end))? else {
+                let known = Cell::new(Some(end));
+                let ask_end = || known.take().map_or_else(|| self.log.ends.end(&self.input, partition), Ok);
+                let Some(batch) = part.cursor.read(part.next, bytes_max, until, ask_end)? else {
                     if *part.waits_since.get_or_insert(until) + self.log.options.patience < until {
                         return Err(part.cursor.too_late());
                     }
@@ -310,6 +314,12 @@ impl KafkaWorker {
             let changed = birth.into_iter().chain(restore::records(changes, next));
             records.extend(changed.map(|record| Addressed { topic: Arc::clone(&state), partition, record }));
             add_place(&mut consumed, &self.input, partition, next);
+        }
+        if let Some(Addressed { topic, record, .. }) = records.iter().find(|to| !record::fits(&to.record)) {
+            // It would fail for ever, whoever tried.
+            let what = format!("commit record {} to {topic}", record.id);
+            let source = KafkaError::MessageProduction(RDKafkaErrorCode::MessageSizeTooLarge);
+            return Err(LogError::Kafka { what, source });
         }
         let member = self.consumer.group_metadata().ok_or_else(|| self.fenced())?;
         let ends = self.transactions.commit(&records, &consumed, &member)?;

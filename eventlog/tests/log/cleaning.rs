@@ -6,7 +6,7 @@ use std::{collections::BTreeMap, fs, path::Path, time::Duration};
 
 use calltide_eventlog::{
     Change, Cleanup, Commit, EventLog, Output, Record, TopicSpec,
-    embedded::{Cleaned, Cleaning, EmbeddedLog, EmbeddedOptions, Lost, verify},
+    embedded::{Cleaned, Cleaning, EmbeddedLog, EmbeddedOptions, Groups, Lost, verify},
 };
 
 use crate::{CALLS, Dice, EVENTS, assigned, call, event, ids, quick_dir};
@@ -42,7 +42,7 @@ fn append(log: &EmbeddedLog, topic: &str, record: Record) {
 fn clean_with(log: &EmbeddedLog, second: u64, bytes_max: Option<u64>, protect: u64) -> Cleaned {
     let now = at(second, event(0)).at;
     // Files are written now, records say that they are from long ago: what counts is the older of the two.
-    let asked = Cleaning { now, settled: Duration::ZERO, bytes_max, protect: &|_, _| protect };
+    let asked = Cleaning { now, settled: Duration::ZERO, bytes_max, protect: &|_, _| protect, groups: Groups::Work };
     // Segments are as young as the machine's clock says, which is far ahead of `now`.
     age_files(log, now);
     log.clean(&asked).unwrap()

@@ -7,11 +7,10 @@
 mod ledger;
 mod quota;
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use calltide_eventlog::{EventLog, LogError, Offset, Partition, ReadRecord, Record, partition_of};
+use calltide_eventlog::{EventLog, LogError, Offset, ReadRecord, Record};
 use calltide_schemas::Micros;
 use calltide_schemas::envelope::{Header, Source, Text};
 use calltide_schemas::journals::MISSING;
@@ -24,9 +23,11 @@ use crate::encode::{Encoder, Stamp};
 use ledger::{Decision, Ledger};
 pub use quota::Quota;
 
-/// Bytes sent at once: large enough that a slow line's delay is shared widely, small enough to be held twice in memory. After an
-/// error it is half of that, and so on down to the least, so that what a slow line takes within the centre's patience arrives.
+/// Bytes sent at once: more and more while all goes well, so that a long line's delay is shared widely, up to what can be held a
+/// few times in memory. After an error it is half of that, and so on down to the least, so that what a slow line takes within
+/// the centre's patience arrives.
 const BATCH_BYTES: usize = 4 << 20;
+const BATCH_BYTES_MAX: usize = 16 << 20;
 const BATCH_BYTES_MIN: usize = 64 << 10;
 
 /// How long it sleeps while there is nothing to send.
@@ -147,7 +148,7 @@ impl Forwarder {
     pub fn step(&mut self) -> Result<Step, ForwardError> {
         let step = self.send_next();
         self.batch_bytes = match &step {
-            Ok(_) => (self.batch_bytes * 2).min(BATCH_BYTES),
+            Ok(_) => (self.batch_bytes * 2).min(BATCH_BYTES_MAX),
             Err(_) => (self.batch_bytes / 2).max(BATCH_BYTES_MIN),
         };
         step
@@ -164,20 +165,16 @@ impl Forwarder {
             tracing::error!(from, to, "events were damaged on this disk before they were sent");
         }
         let mut bytes = 0;
-        let partitions = self.centre.partitions(EVENTS).map_err(ForwardError::Centre)?;
-        let mut outgoing: BTreeMap<Partition, Vec<Record>> = BTreeMap::new();
+        let mut outgoing = Vec::with_capacity(batch.records.len());
         for read in batch.records {
             bytes += read.record.payload.as_ref().map_or(0, Vec::len) as u64;
-            let records = outgoing.entry(partition_of(&read.record.key, partitions)).or_default();
-            self.sort(read, &mut ledger, records);
+            self.sort(read, &mut ledger, &mut outgoing);
         }
-        let mut sent = 0;
-        // Of some partitions everything is there already.
-        for (partition, records) in outgoing.into_iter().filter(|(_, records)| !records.is_empty()) {
-            let count = records.len();
-            self.centre.append(EVENTS, partition, records).map_err(ForwardError::Centre)?;
-            self.meters.sent.increment(count as u64);
-            sent += count;
+        let sent = outgoing.len();
+        // Perhaps everything is there already.
+        if sent > 0 {
+            self.centre.append_by_key(EVENTS, outgoing).map_err(ForwardError::Centre)?;
+            self.meters.sent.increment(sent as u64);
         }
         self.ledger = Some(ledger);
         let idle = batch.next == self.next;

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-use calltide_eventlog::embedded::{Cleaning, EmbeddedLog, EmbeddedOptions};
+use calltide_eventlog::embedded::{Cleaning, EmbeddedLog, EmbeddedOptions, Groups};
 use calltide_eventlog::{Cleanup, EventLog, Layer, LogError, Offset, Partition, ReadRecord, Record, Result, TopicSpec};
 use calltide_ingest::forward::{ForwardConfig, ForwardError, Forwarder, Quota, Step, run};
 use calltide_schemas::envelope::{Envelope, Source};
@@ -181,7 +181,8 @@ fn everything_arrives_once_and_in_order_through_any_line_and_many_deaths() {
 
 /// Lets everything before an offset go, as far as whole segments hold it; says how many went.
 fn trim(log: &EmbeddedLog, to: Offset) -> usize {
-    let cleaning = Cleaning { now: i64::MAX, settled: Duration::ZERO, bytes_max: None, protect: &|_, _| to };
+    let cleaning =
+        Cleaning { now: i64::MAX, settled: Duration::ZERO, bytes_max: None, protect: &|_, _| to, groups: Groups::Work };
     log.clean(&cleaning).unwrap().deleted
 }
 

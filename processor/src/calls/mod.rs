@@ -31,6 +31,7 @@ use calltide_eventlog::{Change, Record};
 use calltide_schemas::Micros;
 use calltide_schemas::envelope::{Envelope, HEARTBEAT_OF_FILES, Source};
 
+pub use numbers::is_country;
 pub use settings::CallSettings;
 
 use crate::fold::{Effects, Fold, Measure};

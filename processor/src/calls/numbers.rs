@@ -18,6 +18,11 @@ pub(super) fn e164(raw: &str, country: Option<&str>) -> Option<String> {
     national.or_else(international)
 }
 
+/// Whether a country is known by this word, such as `DE`.
+pub fn is_country(word: &str) -> bool {
+    word.parse::<country::Id>().is_ok()
+}
+
 fn parse(country: Option<country::Id>, number: &str) -> Option<String> {
     let number = phonenumber::parse(country, number).ok()?;
     number.is_valid().then(|| number.format().mode(Mode::E164).to_string())

@@ -9,11 +9,18 @@ use crate::fold::Effects;
 
 const TOPIC: &str = "calltide.rejects";
 
+/// So much of a record is kept in its row; all of it is in the table `inputs`. A multiple of four, so that base64 stays whole.
+const RAW_BYTES_MAX: usize = 64 << 10;
+
+fn beginning(text: &str) -> &str {
+    &text[..text.floor_char_boundary(RAW_BYTES_MAX)]
+}
+
 /// Publishes a row about an envelope.
 pub(super) fn reject(envelope: &Envelope<'_>, payload: &[u8], reason: &str, detail: Option<String>, out: &mut Effects) {
-    let raw = match (&envelope.raw, envelope.source) {
-        (Some(raw), _) => format!("base64:{raw}"),
-        (None, _) => String::from_utf8_lossy(payload).into_owned(),
+    let raw = match &envelope.raw {
+        Some(raw) => format!("base64:{}", beginning(raw)),
+        None => beginning(&String::from_utf8_lossy(payload)).to_owned(),
     };
     let told_source = envelope.header("source");
     let source = match (envelope.source, told_source) {
@@ -46,7 +53,7 @@ pub(super) fn unreadable_record(record: &Record, payload: &[u8], out: &mut Effec
         source: Source::Unreadable.name(),
         reason: "not_an_envelope".to_owned(),
         detail: None,
-        raw: Some(String::from_utf8_lossy(payload).into_owned()),
+        raw: Some(beginning(&String::from_utf8_lossy(payload)).to_owned()),
         at,
         version: 1,
         updated_at: at,

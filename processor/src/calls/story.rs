@@ -22,14 +22,21 @@ struct Line<'a> {
     decides: Option<&'a str>,
 }
 
+/// The most lines of a story: a caller who waited for an hour while a hundred telephones rang has more. Its begin and its end
+/// are told, and the line that decided.
+const LINES_MAX: usize = 1_000;
+/// The longest sentence, in bytes: a dialplan may run an application with any data.
+const SENTENCE_MAX: usize = 1_000;
+
 /// The story as JSON; see the table `stories`.
 pub(super) fn story(lives: &[Life<'_>], cast: &Cast, moments: &[Moment<'_>], verdict: &Verdict) -> String {
     let mut decided = false;
-    let lines: Vec<Line<'_>> = moments
+    let mut lines: Vec<Line<'_>> = moments
         .iter()
         .filter(|m| cast.members.contains(&m.channel))
         .filter_map(|moment| {
-            let what = sentence(moment, lives)?;
+            let mut what = sentence(moment, lives)?;
+            what.truncate(what.floor_char_boundary(SENTENCE_MAX));
             let decides = !decided && decides(moment, lives, cast, &verdict.evidence);
             decided |= decides;
             let life = &lives[moment.channel];
@@ -42,7 +49,20 @@ pub(super) fn story(lives: &[Life<'_>], cast: &Cast, moments: &[Moment<'_>], ver
             })
         })
         .collect();
+    shorten(&mut lines);
     serde_json::to_string(&lines).unwrap_or_default()
+}
+
+/// Leaves out what is in the middle of too long a story, and says so.
+fn shorten(lines: &mut Vec<Line<'_>>) {
+    let Some(middle) = lines.len().checked_sub(LINES_MAX).filter(|more| *more > 0) else { return };
+    let left_out = LINES_MAX / 2..LINES_MAX / 2 + middle;
+    let (at, source) = (lines[left_out.start].at, lines[left_out.start].source);
+    let what = format!("and {middle} more lines, which the table `inputs` has");
+    let kept: Vec<_> = lines.splice(left_out, [Line { at, source, channel: "", what, decides: None }]).collect();
+    // The line that decided is told, wherever it was.
+    let decided = kept.into_iter().find(|line| line.decides.is_some());
+    lines.splice(LINES_MAX / 2 + 1..LINES_MAX / 2 + 1, decided);
 }
 
 fn name<'a>(lives: &'a [Life<'_>], uid: Option<&'a crate::vocabulary::Uid>) -> &'a str {

@@ -10,10 +10,11 @@ use arrow::array::{ArrayRef, Int64Builder, RecordBatch, StringBuilder, Timestamp
 use calltide_eventlog::{Partition, ReadRecord};
 use calltide_schemas::Micros;
 use calltide_schemas::tables::TableDef;
+use metrics::counter;
 
+use super::Result;
 use super::day::Day;
 use super::file::{FileLayout, FileWriter, FinishedFile};
-use super::{LakeError, Result};
 
 /// A day's rows go into its file in pieces of this many bytes: large enough for the encoder to run well. Days with less
 /// have no open file, since each open one costs memory of its own.
@@ -55,13 +56,12 @@ impl Archive {
 
     pub(super) fn push(&mut self, partition: Partition, read: &ReadRecord) -> Result<()> {
         let day = self.days.entry(Day::of(Micros(read.record.at))).or_default();
-        day.rows.push(self.def.topic, partition, read).map_err(|reason| LakeError::Row {
-            table: self.def.name,
-            topic: self.def.topic,
-            partition,
-            offset: read.offset,
-            reason,
-        })?;
+        if let Err(reason) = day.rows.push(self.def.topic, partition, read) {
+            // Somebody else's: it must not keep the events after it from the table.
+            let (topic, offset) = (self.def.topic, read.offset);
+            tracing::error!(topic, partition, offset, reason, "a record that is no event is passed over");
+            counter!("calltide_lake_damaged_records_total", "table" => self.def.name).increment(1);
+        }
         if day.rows.bytes >= PIECE_BYTES { day.spill(&self.layout) } else { Ok(()) }
     }
 

@@ -81,8 +81,8 @@ impl Facts {
     /// The rows that count, in the columns of `schema`.
     pub(super) fn latest(&self, schema: &SchemaRef) -> Result<Latest> {
         let rows: Vec<&Fact> = self.facts.iter().filter(|f| f.payload.is_some()).collect();
-        let strict = self.def.arrow_schema();
-        let chunks = rows.chunks(CHUNK_ROWS).map(|chunk| self.decode(&strict, chunk)).collect::<Result<Vec<_>>>()?;
+        let columns = self.def.arrow_schema();
+        let chunks = rows.chunks(CHUNK_ROWS).map(|chunk| self.decode(&columns, chunk)).collect::<Result<Vec<_>>>()?;
         let slots = self.slots(&chunks)?;
         let mut keep = vec![false; rows.len()];
         let mut supersede = FxHashMap::default();
@@ -174,9 +174,9 @@ impl Supersede {
     }
 }
 
+/// Fields that are no columns of this version are left out: fields may be added by a later one.
 fn decode(schema: &SchemaRef, facts: &[&Fact]) -> std::result::Result<RecordBatch, String> {
     let mut decoder = ReaderBuilder::new(Arc::clone(schema))
-        .with_strict_mode(true)
         .with_batch_size(facts.len() + 1)
         .build_decoder()
         .map_err(|e| e.to_string())?;

@@ -10,6 +10,7 @@ mod day;
 mod facts;
 mod file;
 mod generation;
+mod journals;
 mod lane;
 mod read;
 mod replace;

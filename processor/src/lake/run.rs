@@ -173,7 +173,7 @@ impl Driver {
             self.lanes.iter_mut().for_each(|lane| lane.follow(&self.tables));
             let fresh = self.looked.is_some_and(|looked| looked.elapsed() < LOOK_FOR_GENERATION);
             let there = fresh || self.follow_generation().is_ok();
-            let read = if there { self.read() } else { 0 };
+            let read = if there { self.read(stop) } else { 0 };
             if there {
                 self.flush_due();
             }
@@ -242,8 +242,9 @@ impl Driver {
         }
     }
 
-    fn read(&mut self) -> usize {
-        let read = self.lanes.iter_mut().map(|lane| {
+    /// Each lane may wait for a log that is away, so that it is looked before each whether to stop.
+    fn read(&mut self, stop: &AtomicBool) -> usize {
+        let read = self.lanes.iter_mut().take_while(|_| !stop.load(Ordering::Acquire)).map(|lane| {
             lane.attempt(&self.lake, &*self.log, |writer, log| writer.read(log, READ_BYTES)).unwrap_or_default()
         });
         read.sum()
@@ -339,7 +340,7 @@ impl Driver {
         while let Some((def, step)) = steps.next()
             && !stop.load(Ordering::Acquire)
         {
-            self.read();
+            self.read(stop);
             self.flush_due();
             let result = self.step(def, step, asked.dry_run).unwrap_or_else(|| {
                 let lane = self.lanes.iter().find(|lane| lane.def.name == def.name);

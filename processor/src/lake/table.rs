@@ -8,7 +8,7 @@ use std::hash::{BuildHasher, RandomState};
 use std::sync::Arc;
 
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
-use calltide_schemas::lake::txn_app_id;
+use calltide_schemas::lake::{txn_app_id, txn_app_id_of_journal};
 use calltide_schemas::tables::{DAY, TableDef};
 use deltalake_core::checkpoints::{cleanup_expired_logs_for, create_checkpoint};
 use deltalake_core::kernel::engine::arrow_conversion::TryIntoKernel;
@@ -151,10 +151,17 @@ impl LakeTable {
 
     /// Up to which offset (exclusive) a partition of its topic is in the table, by the snapshot.
     pub(super) async fn progress(&self, partition: u32) -> Result<Option<i64>> {
-        self.state
-            .transaction_version(self.log_store.as_ref(), txn_app_id(self.def.topic, partition))
-            .await
-            .map_err(|e| LakeError::delta(self.def.name, e))
+        self.transaction(txn_app_id(self.def.topic, partition)).await
+    }
+
+    /// Up to which of its offsets (inclusive) a journal is in the table, by the snapshot.
+    pub(super) async fn journal_end(&self, journal: &str) -> Result<Option<i64>> {
+        self.transaction(txn_app_id_of_journal(journal)).await
+    }
+
+    async fn transaction(&self, id: String) -> Result<Option<i64>> {
+        let found = self.state.transaction_version(self.log_store.as_ref(), id).await;
+        found.map_err(|e| LakeError::delta(self.def.name, e))
     }
 
     /// The snapshot's files, newest first.
@@ -199,14 +206,13 @@ impl LakeTable {
     pub(super) async fn commit(
         &mut self,
         actions: Vec<Action>,
-        progress: &[(u32, i64)],
+        txns: &[(String, i64)],
         operation: DeltaOperation,
     ) -> Result<Committed> {
         self.commits_made += 1;
         let name = format!("{:016x}-{}", self.nonce, self.commits_made);
-        let txns = progress.iter().map(|(p, next)| {
-            Transaction::new_with_last_update(txn_app_id(self.def.topic, *p), *next, Some(self.now_ms()))
-        });
+        let now_ms = self.now_ms();
+        let txns = txns.iter().map(|(id, version)| Transaction::new_with_last_update(id, *version, Some(now_ms)));
         // Old log files are looked for only where a checkpoint may have made some superfluous.
         let cleanup = (self.version() + 2).is_multiple_of(CHECKPOINT_COMMITS);
         let properties = CommitProperties::default()
@@ -255,7 +261,8 @@ impl LakeTable {
         }
         let mut progress = Vec::new();
         for partition in 0..partitions {
-            progress.extend(from.progress(partition).await?.map(|next| (partition, next)));
+            let next = from.progress(partition).await?;
+            progress.extend(next.map(|next| (txn_app_id(self.def.topic, partition), next)));
         }
         let operation =
             DeltaOperation::Write { mode: SaveMode::Append, partition_by: Some(vec![DAY.to_owned()]), predicate: None };

@@ -7,8 +7,9 @@
 use std::collections::BTreeMap;
 
 use arrow::record_batch::RecordBatch;
-use calltide_eventlog::{EventLog, Offset, Partition};
+use calltide_eventlog::{EventLog, Offset, Partition, ReadRecord, Record};
 use calltide_schemas::Micros;
+use calltide_schemas::lake::{txn_app_id, txn_app_id_of_journal};
 use calltide_schemas::tables::{DAY, TableDef};
 use deltalake_core::kernel::{Action, Version};
 use deltalake_core::protocol::{DeltaOperation, SaveMode};
@@ -20,6 +21,7 @@ use super::compact::{SMALL_FILES_MAX, compact, merges};
 use super::day::Day;
 use super::facts::{Fact, Facts, Latest};
 use super::file::FileWriter;
+use super::journals::Journals;
 use super::replace::{Replaced, replace};
 use super::sorted::{by_day, days};
 use super::table::{Committed, LakeFile, LakeTable};
@@ -41,6 +43,8 @@ pub struct LakeWriter {
     /// The version of the table at which the partitions' progress was read or committed by this writer.
     seen: Version,
     pending: Pending,
+    /// Of events that the log may have twice.
+    journals: Option<Journals>,
     pending_since: Option<Micros>,
     pending_rows: u64,
 }
@@ -64,6 +68,7 @@ impl LakeWriter {
     /// Opens the writer of a table of the current generation where its last commit ended.
     pub fn open(lake: &Lake, def: &'static TableDef, log: &dyn EventLog) -> Result<Self> {
         let mut writer = Self::detached(lake, def, &lake.generation()?)?;
+        writer.journals = (log.may_repeat() && def.key.is_none()).then(Journals::default);
         let topic = log.topics().into_iter().find(|topic| topic.name == def.topic);
         for partition in 0..topic.map_or(0, |topic| topic.partitions) {
             let stored = lake.wait(writer.table.progress(partition))?;
@@ -92,7 +97,7 @@ impl LakeWriter {
         let pending = Pending::new(&table);
         let seen = table.version();
         let (partitions, lake) = (BTreeMap::new(), lake.clone());
-        Ok(Self { lake, table, partitions, seen, pending, pending_since: None, pending_rows: 0 })
+        Ok(Self { lake, table, partitions, seen, pending, journals: None, pending_since: None, pending_rows: 0 })
     }
 
     /// The table that it writes.
@@ -125,7 +130,10 @@ impl LakeWriter {
         Ok(count)
     }
 
-    pub(super) fn push(&mut self, partition: Partition, read: calltide_eventlog::ReadRecord) -> Result<()> {
+    pub(super) fn push(&mut self, partition: Partition, read: ReadRecord) -> Result<()> {
+        if self.is_repeated(&read.record)? {
+            return Ok(());
+        }
         self.pending_rows += 1;
         self.pending_since.get_or_insert_with(|| self.lake.now());
         match &mut self.pending {
@@ -136,6 +144,14 @@ impl LakeWriter {
                 Ok(())
             }
         }
+    }
+
+    fn is_repeated(&mut self, record: &Record) -> Result<bool> {
+        let (Some(journals), Some((journal, offset))) = (&mut self.journals, &record.journal) else { return Ok(false) };
+        if journals.is_unknown(journal) {
+            journals.found(journal, self.lake.wait(self.table.journal_end(journal))?);
+        }
+        Ok(!journals.advance(journal, *offset))
     }
 
     /// Bytes of memory that the waiting rows take.
@@ -190,6 +206,9 @@ impl LakeWriter {
             if let Some(at) = self.partitions.get_mut(partition) {
                 at.stored = Some(*next);
             }
+        }
+        if let Some(journals) = &mut self.journals {
+            journals.saved();
         }
         let name = self.table.def.name;
         counter!("calltide_lake_rows_total", "table" => name).increment(self.pending_rows);
@@ -352,7 +371,12 @@ impl LakeWriter {
         } else {
             DeltaOperation::Write { mode: SaveMode::Append, partition_by: Some(vec![DAY.to_owned()]), predicate: None }
         };
-        let committed = self.table.commit(actions, progress, operation).await?;
+        let topic = self.table.def.topic;
+        let partitions = progress.iter().map(|(partition, next)| (txn_app_id(topic, *partition), *next));
+        let journals = self.journals.iter().flat_map(Journals::unsaved);
+        let journals = journals.map(|(journal, end)| (txn_app_id_of_journal(journal), end));
+        let txns: Vec<_> = partitions.chain(journals).collect();
+        let committed = self.table.commit(actions, &txns, operation).await?;
         if committed == Committed::Yes {
             self.seen = self.table.version();
             counter!("calltide_lake_bytes_total", "table" => self.table.def.name)

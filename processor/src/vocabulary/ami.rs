@@ -205,10 +205,12 @@ fn originate(e: Event<'_>, reading: &Reading, out: &mut Decoded) {
     }));
 }
 
-/// A login-time FullyBooted comes with every connection; its Uptime tells when the PBX really started.
+/// A login-time FullyBooted comes with every connection; its Uptime tells when the PBX really started. Asterisk 13 does not say
+/// it: there a start shows by the queue's log, and by which channels are up afterwards.
 fn booted(e: Event<'_>, out: &mut Decoded) {
-    let uptime_secs: i64 = e.get("Uptime").parse().unwrap_or(0);
-    out.said.push(Said::Booted { at: e.at + uptime_secs.saturating_mul(-1_000_000) });
+    if let Ok(uptime_secs) = e.get("Uptime").parse::<i64>() {
+        out.said.push(Said::Booted { at: e.at + uptime_secs.saturating_mul(-1_000_000) });
+    }
 }
 
 /// A channel of the answer to `CoreShowChannels`. The bridge's technology is not said; conferences and parking show by the

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use calltide_eventlog::{
@@ -17,6 +18,8 @@ const FIRST: u64 = 10;
 /// The log.
 #[derive(Default)]
 pub(crate) struct MemoryLog {
+    /// It may have a record twice, and says so.
+    pub(crate) repeats: AtomicBool,
     records: Mutex<BTreeMap<(String, Partition), Vec<Record>>>,
 }
 
@@ -68,6 +71,10 @@ impl EventLog for MemoryLog {
 
     fn journals(&self, _prefix: &str) -> Result<Vec<(String, u64)>> {
         Ok(Vec::new())
+    }
+
+    fn may_repeat(&self) -> bool {
+        self.repeats.load(Ordering::Relaxed)
     }
 
     fn wait(&self, seen: u64, _timeout: Duration) -> u64 {

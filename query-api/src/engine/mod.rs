@@ -15,6 +15,8 @@ mod functions;
 mod gateway;
 mod guard;
 mod hidden;
+mod inquiry;
+mod lacking;
 mod lake;
 mod memory;
 mod moment;
@@ -36,6 +38,7 @@ mod weight;
 
 pub use admission::Principal;
 pub use error::QueryError;
+pub use lacking::{Lacking, Lost};
 pub use options::EngineOptions;
 pub(crate) use output::Held;
 pub use output::QueryOutput;
@@ -60,7 +63,7 @@ use answers::Answers;
 use memory::Memory;
 use moment::Source;
 use planning::{Permit, Planners};
-use prepare::Prepared;
+use prepare::{Prepared, Present};
 use watch::{Asked, Stop, Watch, Work};
 
 /// Planning a chain of 1,000 operators overflows the usual 2 MiB.
@@ -167,7 +170,7 @@ impl Engine {
     /// # Errors
     /// See [`QueryError`]; nothing else can come of a query.
     pub async fn execute(&self, principal: &Principal, question: Question) -> Result<QueryOutput, QueryError> {
-        counted(self.run(principal, question, Author::Asker)).await
+        counted(self.run(principal, question, Author::Asker, self.deadline(), None)).await
     }
 
     /// Says what a statement takes and gives, without running it. Its values play no part.
@@ -176,7 +179,7 @@ impl Engine {
     /// As for the query itself.
     pub async fn describe(&self, principal: &Principal, sql: Sql) -> Result<Description, QueryError> {
         let question = Question::Sql(sql);
-        let admitted = self.admit(principal, &question, Author::Asker)?;
+        let admitted = self.admit(principal, &question, Author::Asker, self.deadline())?;
         let answer = async {
             let permit = self.planners.permit(principal, Author::Asker, question.bytes()).await?;
             admitted.goes_on();
@@ -200,22 +203,36 @@ impl Engine {
 
     /// Answers a query that this crate has written itself.
     pub(crate) async fn report(&self, sql: &str) -> Result<QueryOutput, QueryError> {
-        counted(self.run(&Principal::local(), Question::sql(sql), Author::Report)).await
+        counted(self.run(&Principal::local(), Question::sql(sql), Author::Report, self.deadline(), None)).await
     }
 
     /// Whether queries are answered over log and lake as they are.
     pub(crate) async fn probe(&self) -> Result<(), QueryError> {
         let question = Question::sql("SELECT count(*) FROM calls WHERE false");
-        counted(self.run(&Principal::local(), question, Author::Probe)).await.map(drop)
+        counted(self.run(&Principal::local(), question, Author::Probe, self.deadline(), None)).await.map(drop)
     }
 
-    async fn run(&self, principal: &Principal, question: Question, author: Author) -> Result<QueryOutput, QueryError> {
-        let admitted = self.admit(principal, &question, author)?;
+    /// When a question that comes now must be answered.
+    fn deadline(&self) -> Instant {
+        Instant::now() + self.inner.options.deadline
+    }
+
+    /// Answers over the given moment, if there is one, else over the present.
+    async fn run(
+        &self,
+        principal: &Principal,
+        question: Question,
+        author: Author,
+        until: Instant,
+        present: Option<Present>,
+    ) -> Result<QueryOutput, QueryError> {
+        let admitted = self.admit(principal, &question, author, until)?;
         let answer = async {
             let permit = self.planners.permit(principal, author, question.bytes()).await?;
             admitted.goes_on();
             let inner = Arc::clone(&self.inner);
-            let prepare = move |handle: &Handle, begin| handle.block_on(inner.prepare(question, author, begin));
+            let prepare =
+                move |handle: &Handle, begin| handle.block_on(inner.prepare(question, author, present, begin));
             let prepared = self.on_a_planner(&admitted.asked, permit, prepare).await?;
             if prepared.weight == Lane::Heavy {
                 admitted.asked.is_heavy();
@@ -246,8 +263,13 @@ impl Engine {
         }
     }
 
-    fn admit(&self, principal: &Principal, question: &Question, author: Author) -> Result<Admitted, QueryError> {
-        let until = Instant::now() + self.inner.options.deadline;
+    fn admit(
+        &self,
+        principal: &Principal,
+        question: &Question,
+        author: Author,
+        until: Instant,
+    ) -> Result<Admitted, QueryError> {
         let seat = self.admission.enter(principal.clone(), author)?;
         Ok(Admitted { seat, asked: self.watch.asked(question.name()), until, waits: AtomicBool::new(true) })
     }
@@ -366,7 +388,8 @@ impl Inner {
         let context = self.memory.context(prepared.lane, &prepared.state);
         let stream = execute_stream(prepared.plan, context).map_err(|e| QueryError::from_run(&e))?;
         let reserved = self.memory.for_result(prepared.lane);
-        output::collect(stream, reserved, writing, self.options.rows_max, self.options.result_bytes_max).await
+        let (rows_max, bytes_max) = (self.options.rows_max, self.options.result_bytes_max);
+        output::collect(stream, prepared.lacking, reserved, writing, rows_max, bytes_max).await
     }
 }
 

@@ -11,6 +11,7 @@ use calltide_eventlog::{EventLog, Offset};
 use calltide_schemas::tables::TableDef;
 
 use super::QueryError;
+use super::lacking::{Lacking, Lost};
 use super::lake::{Lake, Snapshot};
 use super::store::LakePlace;
 use super::tail::{Overlay, Room, Tail};
@@ -37,15 +38,34 @@ pub(super) struct Source {
     tails: HashMap<&'static str, Tail>,
     /// Most bytes of all tails together.
     tail_bytes_max: usize,
+    /// What was found to be lacking and was told.
+    lacking: Vec<Lacking>,
 }
 
 impl Source {
     pub(super) fn new(lake: LakePlace, log: Option<Arc<dyn EventLog>>, tail_bytes_max: usize) -> Self {
-        Self { lake: Lake::new(lake), log, tails: HashMap::new(), tail_bytes_max }
+        Self { lake: Lake::new(lake), log, tails: HashMap::new(), tail_bytes_max, lacking: Vec::new() }
     }
 
     /// The present moment of these tables.
     pub(super) async fn moment(&mut self, defs: &[&'static TableDef]) -> Result<Vec<TableMoment>, QueryError> {
+        let mut moments = self.look(defs).await?;
+        let news = |of: &Self, moments: &[TableMoment]| {
+            let lacking = moments.iter().flat_map(|moment| &moment.overlay.lacking);
+            lacking.filter(|lacking| !of.lacking.contains(lacking)).cloned().collect::<Vec<_>>()
+        };
+        // What the lake took over after the look at it, the log may have been cleaned of before the look at that.
+        if news(self, &moments).iter().any(|lacking| lacking.why == Lost::Gone) {
+            moments = self.look(defs).await?;
+        }
+        for lacking in news(self, &moments) {
+            tracing::warn!(%lacking, "facts are missing from answers");
+            self.lacking.push(lacking);
+        }
+        Ok(moments)
+    }
+
+    async fn look(&mut self, defs: &[&'static TableDef]) -> Result<Vec<TableMoment>, QueryError> {
         let log = self.log.clone();
         let topics = log.as_ref().map(|log| log.topics()).unwrap_or_default();
         let partitions = |def: &TableDef| topics.iter().find(|t| t.name == def.topic).map_or(0, |t| t.partitions);

@@ -13,6 +13,7 @@ use datafusion::physical_plan::SendableRecordBatchStream;
 use futures::StreamExt;
 
 use super::QueryError;
+use super::lacking::Lacking;
 use super::watch::{Stop, Work};
 
 /// A result.
@@ -24,6 +25,8 @@ pub struct QueryOutput {
     pub batches: Vec<RecordBatch>,
     /// There were more rows than the cap allows.
     pub truncated: bool,
+    /// Facts that were to be read for it and could not be had.
+    pub lacking: Arc<[Lacking]>,
     held: Arc<Held>,
 }
 
@@ -94,6 +97,7 @@ fn in_plain_texts(batch: &RecordBatch, schema: &SchemaRef) -> Result<RecordBatch
 /// Takes the rows of a stream, up to the caps.
 pub(super) async fn collect(
     mut stream: SendableRecordBatchStream,
+    lacking: Arc<[Lacking]>,
     reserved: MemoryReservation,
     (work, stop): (Work, Stop),
     rows_max: usize,
@@ -119,5 +123,5 @@ pub(super) async fn collect(
         }
         batches.push(batch);
     }
-    Ok(QueryOutput { schema, batches, truncated, held: Arc::new(Held { reserved, stop, _work: work }) })
+    Ok(QueryOutput { schema, batches, truncated, lacking, held: Arc::new(Held { reserved, stop, _work: work }) })
 }

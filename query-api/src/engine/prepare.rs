@@ -16,6 +16,7 @@ use tokio::sync::oneshot;
 
 use super::admission::{Author, Lane};
 use super::catalog::Tables;
+use super::lacking::Lacking;
 use super::parameters::Typed;
 use super::question::{Description, Question, Sql};
 use super::session::over;
@@ -29,6 +30,15 @@ pub(super) struct Prepared {
     pub(super) lane: Lane,
     /// Whose threads it runs on, and whether it is stopped first when memory ends.
     pub(super) weight: Lane,
+    /// What its tables lack.
+    pub(super) lacking: Arc<[Lacking]>,
+}
+
+/// The tables of a query as they were at one moment.
+#[derive(Clone)]
+pub(super) struct Present {
+    state: SessionState,
+    lacking: Arc<[Lacking]>,
 }
 
 impl Inner {
@@ -37,10 +47,11 @@ impl Inner {
         &self,
         question: Question,
         author: Author,
+        present: Option<Present>,
         begin: oneshot::Sender<()>,
     ) -> Result<Prepared, QueryError> {
-        let (plan, mut state) = match question {
-            Question::Sql(sql) => self.plan_sql(sql, author, begin).await?,
+        let (plan, Present { mut state, lacking }) = match question {
+            Question::Sql(sql) => self.plan_sql(sql, author, present, begin).await?,
             Question::Plan(plan) => self.plan_ready(*plan, begin).await?,
         };
         gateway::check(&plan)?;
@@ -52,7 +63,7 @@ impl Inner {
             state.query_planner().create_physical_plan(&plan, &state).await.map_err(|e| QueryError::from_run(&e))?;
         let weight = if manner.builds { Lane::Heavy } else { weight::lane(&plan, self.memory.light_reads_max()) };
         let lane = if author == Author::Asker { weight } else { Lane::Light };
-        Ok(Prepared { plan, state, lane, weight })
+        Ok(Prepared { plan, state, lane, weight, lacking })
     }
 
     /// What a statement takes and gives. No rows are read for it.
@@ -76,8 +87,9 @@ impl Inner {
         &self,
         sql: Sql,
         author: Author,
+        present: Option<Present>,
         begin: oneshot::Sender<()>,
-    ) -> Result<(LogicalPlan, SessionState), QueryError> {
+    ) -> Result<(LogicalPlan, Present), QueryError> {
         let statement = match author {
             Author::Asker => guard::parse(&sql.text)?,
             Author::Report | Author::Probe => self
@@ -85,21 +97,24 @@ impl Inner {
                 .sql_to_statement(&sql.text, &datafusion::config::Dialect::Generic)
                 .map_err(|e| QueryError::from_plan(&e))?,
         };
-        let state = self.state_at(self.tables_of(&statement)?).await?;
+        let present = match present {
+            Some(present) => present,
+            None => self.present(self.tables_of(&statement)?).await?,
+        };
         let _ = begin.send(());
-        let typed = Typed::plan(&state, statement, &sql.types).await?;
-        Ok((typed.bind(sql.values)?, state))
+        let typed = Typed::plan(&present.state, statement, &sql.types).await?;
+        Ok((typed.bind(sql.values)?, present))
     }
 
     async fn plan_ready(
         &self,
         plan: LogicalPlan,
         begin: oneshot::Sender<()>,
-    ) -> Result<(LogicalPlan, SessionState), QueryError> {
+    ) -> Result<(LogicalPlan, Present), QueryError> {
         let named = ready::tables(&plan)?;
-        let state = self.state_at(named.iter().filter_map(|name| table(name)).collect()).await?;
+        let present = self.present(named.iter().filter_map(|name| table(name)).collect()).await?;
         let _ = begin.send(());
-        Ok((ready::put_in_place(plan, &state).await?, state))
+        Ok((ready::put_in_place(plan, &present.state).await?, present))
     }
 
     /// The tables that a statement names; what is not a table of ours is for the planner to complain of.
@@ -109,10 +124,12 @@ impl Inner {
     }
 
     /// The present moment of these tables.
-    async fn state_at(&self, mut defs: Vec<&'static TableDef>) -> Result<SessionState, QueryError> {
+    pub(super) async fn present(&self, mut defs: Vec<&'static TableDef>) -> Result<Present, QueryError> {
         defs.sort_by_key(|def| def.name);
         defs.dedup_by_key(|def| def.name);
         let moments = self.source.lock().await.moment(&defs).await?;
-        Tables::new(&moments).and_then(|tables| over(&self.session, tables)).map_err(|e| QueryError::from_run(&e))
+        let lacking = moments.iter().flat_map(|moment| moment.overlay.lacking.iter().cloned()).collect();
+        let state = Tables::new(&moments).and_then(|tables| over(&self.session, tables));
+        Ok(Present { state: state.map_err(|e| QueryError::from_run(&e))?, lacking })
     }
 }

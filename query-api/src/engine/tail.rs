@@ -16,6 +16,7 @@ use calltide_schemas::tables::TableDef;
 
 use super::QueryError;
 use super::fact::{self, Entry};
+use super::lacking::{Lacking, Lost};
 
 /// How much is read and decoded at once: large enough to decode in columns, small enough to drop piecemeal.
 const READ_BYTES: usize = 4 * 1024 * 1024;
@@ -25,8 +26,11 @@ const READ_BYTES: usize = 4 * 1024 * 1024;
 pub(super) struct Overlay {
     /// The newest version of each key; with the column `day`.
     pub(super) rows: Vec<RecordBatch>,
-    /// Keys whose rows in the lake no longer count: replaced, or removed by a tombstone.
+    /// Keys whose rows in the lake no longer count: replaced, or removed by a tombstone. Whatever their versions are: looking at
+    /// those would be to read the keys of the whole lake.
     pub(super) hidden: Arc<HashSet<Arc<str>>>,
+    /// What it ought to have and has not.
+    pub(super) lacking: Vec<Lacking>,
     /// Memory that it takes beside the records that it was made of.
     bytes: usize,
 }
@@ -44,6 +48,7 @@ pub(super) struct Tail {
     def: &'static TableDef,
     spans: Vec<Span>,
     chunks: Vec<Chunk>,
+    lacking: Vec<Lacking>,
     overlay: Arc<Overlay>,
     /// Records came or went since the overlay was laid.
     changed: bool,
@@ -76,8 +81,8 @@ struct Newest {
 
 impl Tail {
     pub(super) fn new(def: &'static TableDef) -> Self {
-        let (spans, chunks, overlay) = (Vec::new(), Vec::new(), Arc::default());
-        Self { def, spans, chunks, overlay, changed: false, too_far_from: None }
+        let (spans, chunks, lacking, overlay) = (Vec::new(), Vec::new(), Vec::new(), Arc::default());
+        Self { def, spans, chunks, lacking, overlay, changed: false, too_far_from: None }
     }
 
     /// Memory that it takes.
@@ -144,6 +149,10 @@ impl Tail {
         *span = Span { from: lake_next, next: span.next.max(lake_next) };
         let gone = |chunk: &Chunk| chunk.entries.last().is_none_or(|last| last.offset < lake_next);
         self.chunks.retain(|chunk| chunk.partition != partition || !gone(chunk));
+        self.lacking.retain(|lacking| lacking.partition != partition || lacking.to > lake_next);
+        for lacking in self.lacking.iter_mut().filter(|lacking| lacking.partition == partition) {
+            lacking.from = lacking.from.max(lake_next);
+        }
         self.changed = true;
     }
 
@@ -159,22 +168,14 @@ impl Tail {
         if next >= end {
             return Ok(());
         }
-        let first = log.bounds(topic, partition)?.0;
+        let first = log.bounds(topic, partition)?.0.min(end);
         if next < first {
-            tracing::error!(
-                topic,
-                partition,
-                from = next,
-                to = first,
-                "neither the log nor the tables have these facts"
-            );
+            self.lacks(Lacking { topic, partition, from: next, to: first, why: Lost::Gone });
             next = first;
+            self.held_up_to(partition, next);
         }
         while next < end {
             let batch = log.read(topic, partition, next, READ_BYTES)?;
-            for (from, to) in &batch.damaged {
-                tracing::warn!(topic, partition, from, to, "damaged records are missing from query results");
-            }
             if batch.next <= next {
                 break;
             }
@@ -193,13 +194,25 @@ impl Tail {
                 self.chunks.push(Chunk { partition, entries, rows, bytes });
                 self.changed = true;
             }
-            // At once, so that what is held and where it ends agree, whatever becomes of this query.
-            if let Some(span) = self.spans.get_mut(partition as usize) {
-                span.next = next;
+            for (from, to) in batch.damaged.into_iter().filter(|(from, _)| *from < end) {
+                self.lacks(Lacking { topic, partition, from, to: to.min(end), why: Lost::Damaged });
             }
+            // At once, so that what is held and where it ends agree, whatever becomes of this query.
+            self.held_up_to(partition, next);
             self.check(room)?;
         }
         Ok(())
+    }
+
+    fn held_up_to(&mut self, partition: Partition, next: Offset) {
+        if let Some(span) = self.spans.get_mut(partition as usize) {
+            span.next = next;
+        }
+    }
+
+    fn lacks(&mut self, lacking: Lacking) {
+        self.lacking.push(lacking);
+        self.changed = true;
     }
 
     /// Lays the chunks over each other.
@@ -241,7 +254,7 @@ impl Tail {
             }
             rows.push(kept);
         }
-        Ok(Overlay { rows, hidden: Arc::new(hidden), bytes })
+        Ok(Overlay { rows, hidden: Arc::new(hidden), lacking: self.lacking.clone(), bytes })
     }
 }
 

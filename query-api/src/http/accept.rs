@@ -1,12 +1,14 @@
 //! Which of the result formats a request wants, and the result written so.
 
+use std::sync::Arc;
+
 use axum::body::Body;
 use axum::http::{HeaderMap, HeaderName, HeaderValue, header};
 use axum::response::Response;
 
 use super::problem::Problem;
-use crate::QueryOutput;
 use crate::format::{Format, Pieces};
+use crate::{Lacking, QueryOutput};
 
 /// What can be had, the default first.
 const KNOWN: [(&str, Format); 3] = [
@@ -17,6 +19,11 @@ const KNOWN: [(&str, Format); 3] = [
 
 /// Present, with the value `true`, when the row cap cut a result off.
 const TRUNCATED: HeaderName = HeaderName::from_static("calltide-truncated");
+
+/// Present when facts could not be had that belong into the result: which, as [`Lacking`] says it.
+const LACKING: HeaderName = HeaderName::from_static("calltide-lacking");
+/// Most of them: a head has its limits, too.
+const LACKING_MAX: usize = 20;
 
 /// The format that `Accept` prefers; JSON when it says nothing.
 pub(super) fn format(headers: &HeaderMap) -> Result<Format, Problem> {
@@ -46,7 +53,7 @@ pub(super) fn format(headers: &HeaderMap) -> Result<Format, Problem> {
 
 /// The result in that format, sent as it is written: what was sent is let go.
 pub(super) fn answer(output: QueryOutput, format: Format) -> Result<Response, Problem> {
-    let truncated = output.truncated;
+    let (truncated, lacking) = (output.truncated, Arc::clone(&output.lacking));
     if let Some(list) =
         output.schema.fields().iter().find(|field| format == Format::Csv && field.data_type().is_nested())
     {
@@ -64,5 +71,15 @@ pub(super) fn answer(output: QueryOutput, format: Format) -> Result<Response, Pr
     if truncated {
         response.headers_mut().insert(TRUNCATED, HeaderValue::from_static("true"));
     }
+    tell_of_lacking(&mut response, &lacking);
     Ok(response)
+}
+
+/// Says in the head of an answer which facts it lacks.
+pub(super) fn tell_of_lacking(response: &mut Response, lacking: &[Lacking]) {
+    for lacking in lacking.iter().take(LACKING_MAX) {
+        if let Ok(told) = HeaderValue::from_str(&lacking.to_string()) {
+            response.headers_mut().append(LACKING, told);
+        }
+    }
 }

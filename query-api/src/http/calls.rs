@@ -12,6 +12,7 @@ use axum::http::{HeaderMap, HeaderValue, header};
 use axum::response::{IntoResponse, Response};
 use calltide_schemas::Micros;
 use calltide_schemas::status::Status;
+use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use url::form_urlencoded;
@@ -27,6 +28,10 @@ use crate::reports::outcomes::Direction;
 /// Rows of a page when nothing is said, and at most.
 const LIMIT_DEFAULT: usize = 100;
 const LIMIT_MAX: usize = 1_000;
+
+/// So many days before the end are looked through first, and then, if they did not fill a page.
+const DAYS_FIRST: [i64; 2] = [2, 30];
+const DAY_MICROS: i64 = 86_400_000_000;
 
 /// Which calls.
 #[derive(Debug, Clone, Default, Deserialize, utoipa::IntoParams)]
@@ -73,13 +78,7 @@ pub(super) async fn list(
     if !(1..=LIMIT_MAX).contains(&limit) {
         return Err(Problem::bad_request(format!("limit {limit} is not between 1 and {LIMIT_MAX}")));
     }
-    // One row more than a page tells whether there is another.
-    let sql = format!(
-        "SELECT * FROM calls WHERE true{} ORDER BY started_at DESC, call_id DESC LIMIT {}",
-        conditions(&params)?,
-        limit + 1
-    );
-    let page = first_rows(app.engine.report(&sql).await?, limit);
+    let page = first_rows(newest(&app, &conditions(&params)?, limit).await?, limit);
     let cursor = page.truncated.then(|| cursor_after(&page)).flatten();
     let mut response = accept::answer(page, format)?;
     if let Some(cursor) = cursor {
@@ -89,6 +88,30 @@ pub(super) async fn list(
         }
     }
     Ok(response)
+}
+
+/// The newest calls, and one more than a page has, which tells whether there is another page. The last days are looked through
+/// first: mostly they fill a page, and files of other days are not opened for it.
+async fn newest(app: &App, wanted: &Conditions, limit: usize) -> Result<QueryOutput, Problem> {
+    let inquiry = app.engine.inquiry(&["calls"]).await?;
+    let rows = async |since: &str| {
+        let Conditions { sql, .. } = wanted;
+        let order = "ORDER BY started_at DESC, call_id DESC";
+        inquiry.report(&format!("SELECT * FROM calls WHERE true{sql}{since} {order} LIMIT {}", limit + 1)).await
+    };
+    let now = Micros(Timestamp::now().as_microsecond());
+    let end = wanted.end.map_or(now, |end| end.min(now));
+    for days in DAYS_FIRST {
+        let since = Micros(end.0.saturating_sub(days * DAY_MICROS));
+        if wanted.start.is_some_and(|start| start >= since) {
+            break;
+        }
+        let page = rows(&format!(" AND started_at >= {}", moment(since))).await?;
+        if page.rows() > limit {
+            return Ok(page);
+        }
+    }
+    Ok(rows("").await?)
 }
 
 impl CallsParams {
@@ -124,7 +147,16 @@ fn one_of(what: &'static str, word: Option<&str>, known: &[&str]) -> Result<(), 
     }
 }
 
-fn conditions(params: &CallsParams) -> Result<String, Problem> {
+/// What the calls of a page have in common.
+struct Conditions {
+    /// Each with `AND` before it.
+    sql: String,
+    /// They started then or later, and then or earlier.
+    start: Option<Micros>,
+    end: Option<Micros>,
+}
+
+fn conditions(params: &CallsParams) -> Result<Conditions, Problem> {
     let tz = params.tz.as_deref().unwrap_or("UTC");
     let mut sql = String::new();
     one_of("direction", params.direction.as_deref(), &Direction::ALL.map(Direction::name))?;
@@ -146,9 +178,11 @@ fn conditions(params: &CallsParams) -> Result<String, Problem> {
         let number = number.trim_start_matches('+');
         let _ = write!(sql, " AND (number_e164 = {0} OR number_raw = {0})", quoted(number));
     }
-    for (sign, text) in [(">=", &params.from), ("<", &params.to)] {
-        if let Some(text) = text {
-            let _ = write!(sql, " AND started_at {sign} {}", moment(instant(text, tz)?));
+    let time = |text: &Option<String>| text.as_deref().map(|text| instant(text, tz)).transpose();
+    let (start, mut end) = (time(&params.from)?, time(&params.to)?);
+    for (sign, at) in [(">=", start), ("<", end)] {
+        if let Some(at) = at {
+            let _ = write!(sql, " AND started_at {sign} {}", moment(at));
         }
     }
     if let Some(cursor) = &params.cursor {
@@ -156,10 +190,11 @@ fn conditions(params: &CallsParams) -> Result<String, Problem> {
         let Some((at, id)) = ended else {
             return Err(Problem::bad_request(format!("`{cursor}` is no cursor of this list")));
         };
+        end = Some(end.map_or(at, |end| end.min(at)));
         let (at, id) = (moment(at), quoted(id));
         let _ = write!(sql, " AND started_at <= {at} AND (started_at < {at} OR call_id < {id})");
     }
-    Ok(sql)
+    Ok(Conditions { sql, start, end })
 }
 
 fn first_rows(output: QueryOutput, limit: usize) -> QueryOutput {
@@ -209,16 +244,23 @@ pub(super) struct Call {
     (status = 404, description = "There is no such call", body = Problem, content_type = "application/problem+json"),
 ))]
 pub(super) async fn show(State(app): State<App>, Path(id): Path<String>) -> Result<Response, Problem> {
+    let inquiry = app.engine.inquiry(&["calls", "legs", "queue_visits", "stories"]).await?;
     let of_call = format!("WHERE call_id = {}", quoted(&id));
-    let rows = async |select: &str, order: &str| app.engine.report(&format!("{select} {of_call} {order}")).await;
+    let rows = async |select: &str, order: &str| inquiry.report(&format!("{select} {of_call} {order}")).await;
     let calls = rows("SELECT * FROM calls", "").await?;
-    let Some(call) = serde_json::from_str::<Vec<Box<RawValue>>>(json(&calls)?.get()).map_err(unreadable)?.pop() else {
-        return Err(Problem::not_found(format!("there is no call {id}")));
+    let mut response = match serde_json::from_str::<Vec<Box<RawValue>>>(json(&calls)?.get()).map_err(unreadable)?.pop()
+    {
+        Some(call) => {
+            let legs = json(&rows("SELECT * FROM legs", "ORDER BY offered_at, leg_id").await?)?;
+            let queue_visits = json(&rows("SELECT * FROM queue_visits", "ORDER BY entered_at, visit_id").await?)?;
+            let story = lines(&rows("SELECT story FROM stories", "").await?)?;
+            axum::Json(Call { call, legs, queue_visits, story }).into_response()
+        }
+        None => Problem::not_found(format!("there is no call {id}")).into_response(),
     };
-    let legs = json(&rows("SELECT * FROM legs", "ORDER BY offered_at, leg_id").await?)?;
-    let queue_visits = json(&rows("SELECT * FROM queue_visits", "ORDER BY entered_at, visit_id").await?)?;
-    let story = lines(&rows("SELECT story FROM stories", "").await?)?;
-    Ok(axum::Json(Call { call, legs, queue_visits, story }).into_response())
+    // All of it is of one moment, so each statement lacks the same.
+    accept::tell_of_lacking(&mut response, &calls.lacking);
+    Ok(response)
 }
 
 fn json(output: &QueryOutput) -> Result<Box<RawValue>, Problem> {

@@ -18,9 +18,10 @@ use crate::reports::outcomes::{OutcomesQuery, UnknownWord, outcomes as report};
 pub(super) struct OutcomesParams {
     /// Grouping, comma-separated: campaign, direction, queue, agent, pbx, hour, day.
     by: Option<String>,
-    /// Calls that started then or later: a date or time in `tz`, or RFC 3339.
+    /// Calls that started then or later: a date or time in `tz`, or RFC 3339. Per contact, outbound: no bound, since the best
+    /// attempt counts whenever it was made.
     from: Option<String>,
-    /// Calls that started earlier than this.
+    /// Calls that started earlier than this. Per contact, outbound: attempts that ended earlier.
     to: Option<String>,
     /// IANA time zone of hours, days, `from` and `to`; UTC when not given.
     tz: Option<String>,

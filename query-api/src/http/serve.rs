@@ -31,7 +31,7 @@ pub struct ServeLimits {
     pub connections_max: usize,
     /// How long the head of a request may take, or a connection do nothing.
     pub head_patience: Duration,
-    /// How long a reader may take nothing of an answer that waits for it.
+    /// How long a reader may take for the next mebibyte of an answer that waits for it.
     pub send_patience: Duration,
 }
 
@@ -42,6 +42,10 @@ impl Default for ServeLimits {
         Self { connections_max: 512, head_patience, send_patience }
     }
 }
+
+/// A reader that takes less than this in the time that it has is as good as one that takes nothing: an answer holds memory.
+/// With the usual 30 s that is 35 kB/s.
+const SENT_AT_LEAST: usize = 1 << 20;
 
 /// Between tries when connections cannot be taken, e.g. since all file descriptors are in use.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
@@ -126,7 +130,7 @@ async fn talk(stream: TcpStream, router: Router, limits: ServeLimits, mut stoppi
     let service = router.map_request(|request: hyper::Request<hyper::body::Incoming>| request.map(Body::new));
     let mut protocol = http1::Builder::new();
     protocol.timer(TokioTimer::new()).header_read_timeout(limits.head_patience);
-    let stream = TokioIo::new(Patient { stream, patience: limits.send_patience, stalled: None });
+    let stream = TokioIo::new(Patient { stream, patience: limits.send_patience, stalled: None, sent: 0 });
     let mut connection = pin!(protocol.serve_connection(stream, TowerToHyperService::new(service)));
     let told = async {
         let _ = stopping.wait_for(|stopping| *stopping).await;
@@ -143,29 +147,47 @@ async fn talk(stream: TcpStream, router: Router, limits: ServeLimits, mut stoppi
     }
 }
 
-/// A stream whose reader may take a break, but not a long one.
+/// A stream whose reader may take a break, but not a long one, nor many short ones.
 struct Patient {
     stream: TcpStream,
     patience: Duration,
+    /// Runs since the reader was first waited for.
     stalled: Option<Pin<Box<Sleep>>>,
+    /// Bytes that it has taken since then.
+    sent: usize,
 }
 
 impl Patient {
-    /// What came of an attempt to send: when nothing was taken for too long, an error.
-    fn sent<T>(&mut self, cx: &mut Context<'_>, sent: Poll<io::Result<T>>) -> Poll<io::Result<T>> {
-        if sent.is_ready() {
-            self.stalled = None;
-            return sent;
+    /// What came of an attempt to send: when too little was taken for too long, an error.
+    fn sent(&mut self, cx: &mut Context<'_>, sent: Poll<io::Result<usize>>) -> Poll<io::Result<usize>> {
+        if let Poll::Ready(Ok(bytes)) = sent {
+            self.sent += bytes;
+            if self.sent >= SENT_AT_LEAST {
+                self.stalled = None;
+            }
         }
+        if sent.is_ready() { sent } else { self.wait(cx).map(Err) }
+    }
+
+    fn wait(&mut self, cx: &mut Context<'_>) -> Poll<io::Error> {
         let patience = self.patience;
-        let stalled = self.stalled.get_or_insert_with(|| Box::pin(sleep(patience)));
-        stalled.as_mut().poll(cx).map(|()| Err(io::ErrorKind::TimedOut.into()))
+        let stalled = self.stalled.get_or_insert_with(|| {
+            self.sent = 0;
+            Box::pin(sleep(patience))
+        });
+        stalled.as_mut().poll(cx).map(|()| io::ErrorKind::TimedOut.into())
     }
 }
 
 impl AsyncRead for Patient {
     fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_read(cx, buf)
+        let before = buf.filled().len();
+        let read = Pin::new(&mut self.stream).poll_read(cx, buf);
+        // Another request: its answer has a time of its own. While one is being sent, no more than a buffer is read.
+        if buf.filled().len() > before {
+            self.stalled = None;
+        }
+        read
     }
 }
 
@@ -189,12 +211,11 @@ impl AsyncWrite for Patient {
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        let sent = Pin::new(&mut self.stream).poll_flush(cx);
-        self.sent(cx, sent)
+        // A socket has nothing of its own to send.
+        Pin::new(&mut self.stream).poll_flush(cx)
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        let sent = Pin::new(&mut self.stream).poll_shutdown(cx);
-        self.sent(cx, sent)
+        Pin::new(&mut self.stream).poll_shutdown(cx)
     }
 }

@@ -200,6 +200,10 @@ fn delta_schema(def: &TableDef) -> String {
 pub(crate) struct MemoryLog {
     /// Whoever reads it is let down badly.
     pub(crate) panics: AtomicBool,
+    /// Offsets that cannot be read, of any topic.
+    pub(crate) damaged: Mutex<Vec<Offset>>,
+    /// What is before it is gone, of any topic.
+    pub(crate) cleaned: Mutex<Offset>,
     topics: Mutex<HashMap<String, Vec<Record>>>,
     reads: Mutex<HashMap<String, usize>>,
 }
@@ -234,13 +238,17 @@ impl EventLog for MemoryLog {
         // Few at once at the beginning, so that a tail is made of several pieces.
         let most = if from < 100 { 2 } else { 10_000 };
         let taken = (from..).zip(records.iter().skip(from as usize)).take(most);
-        let records: Vec<_> = taken.map(|(offset, record)| ReadRecord { offset, record: record.clone() }).collect();
-        Ok(Batch { next: from + records.len() as u64, records, damaged: Vec::new() })
+        let mut records: Vec<_> = taken.map(|(offset, record)| ReadRecord { offset, record: record.clone() }).collect();
+        let next = from + records.len() as u64;
+        let damaged = self.damaged.lock().unwrap();
+        records.retain(|read| !damaged.contains(&read.offset));
+        let within = damaged.iter().filter(|offset| (from..next).contains(*offset));
+        Ok(Batch { next, records, damaged: within.map(|offset| (*offset, offset + 1)).collect() })
     }
 
     fn bounds(&self, topic: &str, _: Partition) -> LogResult<(Offset, Offset)> {
         assert!(!self.panics.load(Ordering::Relaxed), "the log is not to be trusted");
-        Ok((0, self.topics.lock().unwrap().get(topic).map_or(0, Vec::len) as u64))
+        Ok((*self.cleaned.lock().unwrap(), self.topics.lock().unwrap().get(topic).map_or(0, Vec::len) as u64))
     }
 
     fn journals(&self, _: &str) -> LogResult<Vec<(String, u64)>> {

@@ -92,6 +92,31 @@ async fn a_tombstone_removes_the_row_from_lake_and_log_until_the_key_comes_again
 }
 
 #[tokio::test]
+async fn whoever_asks_is_told_which_facts_the_answer_lacks_until_the_lake_is_beyond_them() {
+    let bench = Bench::new();
+    for id in ["p/1", "p/2", "p/3", "p/4"] {
+        bench.publish("calls", call(id, "busy", 1));
+    }
+    let lacking = async || {
+        let answer = bench.query("SELECT count(*) FROM calls").await.unwrap();
+        answer.lacking.iter().map(ToString::to_string).collect::<Vec<_>>()
+    };
+    *bench.log.cleaned.lock().unwrap() = 1;
+    bench.log.damaged.lock().unwrap().push(2);
+    let gone = "calltide.calls/0: offsets 0 to 0 are gone from the log before the lake had them";
+    let damaged = "calltide.calls/0: offsets 2 to 2 are damaged";
+    assert_eq!(lacking().await, [gone, damaged]);
+    assert_eq!(lacking().await, [gone, damaged], "once each, however often it is asked");
+    assert_eq!(bench.rows(STATUSES).await, json!([seen("p/2", "busy", 1), seen("p/4", "busy", 1)]));
+
+    let mut lake = bench.lake("calls");
+    lake.commit("2026-03-01", &[call("p/1", "busy", 1), call("p/2", "busy", 1)], 2);
+    assert_eq!(lacking().await, [damaged], "the lake has the first one");
+    lake.commit("2026-03-01", &[call("p/4", "busy", 1)], 4);
+    assert_eq!(lacking().await, [""; 0], "the lake's writer has told of the damage");
+}
+
+#[tokio::test]
 async fn a_new_generation_takes_the_place_of_the_old_one() {
     let bench = Bench::new();
     bench.publish("calls", call("p/1", "busy", 1));

@@ -265,34 +265,70 @@ async fn whoever_sends_nothing_is_not_waited_for_and_others_are_answered() {
 
 #[tokio::test]
 async fn whoever_does_not_read_an_answer_loses_it_and_what_it_held_is_given_back() {
+    assert!(read_large_answer(Reader::Stops).await < 36_000_000);
+}
+
+#[tokio::test]
+async fn whoever_takes_an_answer_little_by_little_loses_it_too() {
+    assert!(read_large_answer(Reader::Trickles).await < 36_000_000);
+}
+
+/// How an answer is read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Reader {
+    Stops,
+    /// Takes a little every tenth of a second, which is less than the server's patience.
+    Trickles,
+}
+
+/// Asks for more than both sides' buffers hold, and reads of it in that manner. How many bytes came.
+async fn read_large_answer(reader: Reader) -> usize {
     use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
     let bench = Bench::with(|mut options| {
         options.memory_bytes = 80 << 20;
         options
     });
     let limits = ServeLimits { send_patience: Duration::from_millis(300), ..ServeLimits::default() };
-    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let socket = tokio::net::TcpSocket::new_v4().unwrap();
+    // Small, so that the server can send again as soon as a little was taken.
+    socket.set_send_buffer_size(16 * 1024).unwrap();
+    socket.bind("127.0.0.1:0".parse().unwrap()).unwrap();
+    let listener = socket.listen(16).unwrap();
     let address = listener.local_addr().unwrap();
     let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
     let serving = tokio::spawn(serve_within(limits, listener, router(bench.engine.clone(), None), async {
         let _ = stopped.await;
     }));
-    // More than both sides' buffers hold; another one of these has no room beside it.
+    // Another one of these has no room beside it.
     let large = "SELECT repeat(value::text, 400) AS t FROM generate_series(100000, 115000)";
-    let mut reader = tokio::net::TcpStream::connect(address).await.unwrap();
+    let socket = tokio::net::TcpSocket::new_v4().unwrap();
+    socket.set_recv_buffer_size(16 * 1024).unwrap();
+    let mut stream = socket.connect(address).await.unwrap();
     let head = format!("POST /api/v1/sql HTTP/1.1\r\nHost: localhost\r\nContent-Length: {}\r\n\r\n", large.len());
-    reader.write_all(format!("{head}{large}").as_bytes()).await.unwrap();
+    stream.write_all(format!("{head}{large}").as_bytes()).await.unwrap();
     let mut first = [0; 12];
-    reader.read_exact(&mut first).await.unwrap();
+    stream.read_exact(&mut first).await.unwrap();
     assert_eq!(&first, b"HTTP/1.1 200");
-    // It ends although nobody reads on: else stopping would wait for it.
+    // It ends although nobody reads on in time: else stopping would wait for it.
     stop.send(()).unwrap();
-    tokio::time::timeout(Duration::from_secs(20), serving).await.unwrap().unwrap().unwrap();
     let mut rest = Vec::new();
+    let ended = async {
+        if reader == Reader::Trickles {
+            let mut some = vec![0; 16 * 1024];
+            let mut pause = tokio::time::interval(Duration::from_millis(100));
+            while let Ok(count @ 1..) = stream.read(&mut some).await {
+                rest.extend_from_slice(&some[..count]);
+                pause.tick().await;
+            }
+        }
+    };
+    let (served, ()) = tokio::join!(tokio::time::timeout(Duration::from_secs(60), serving), ended);
+    served.unwrap().unwrap().unwrap();
     // The connection may be reset at the end.
-    let _ = reader.read_to_end(&mut rest).await;
-    assert!(rest.len() < 36_000_000 && !rest.ends_with(b"0\r\n\r\n"), "{} bytes came", rest.len());
+    let _ = stream.read_to_end(&mut rest).await;
+    assert!(!rest.ends_with(b"0\r\n\r\n"), "{} bytes came", rest.len());
     bench.query(large).await.unwrap();
+    rest.len()
 }
 
 #[tokio::test]

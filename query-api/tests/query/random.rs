@@ -1,11 +1,12 @@
 //! Random queries, judged by what must hold whatever the answer is: rows where a condition holds, does not and is null are all
 //! rows; counting by a filter and by a CASE is the same; so are a join and a filtered product, DISTINCT and GROUP BY, IN and
-//! EXISTS.
+//! EXISTS; and rows in the order that was asked for.
 //!
 //! A query may fail on its data or be refused; a panic or an engine's "internal error" is a finding. It takes ten seconds, or
 //! as long as `RANDOM_SECONDS` says; `RANDOM_SEED` repeats a run.
 
 mod expressions;
+mod order;
 
 use std::time::{Duration, Instant};
 
@@ -16,7 +17,9 @@ use crate::bench::{Bench, at};
 use expressions::Dice;
 
 const SECONDS: u64 = 10;
-const CALLS: u64 = 120;
+const CALLS: u64 = 400;
+/// Over so many days, each with files of its own.
+const DAYS: u64 = 3;
 const COUNT: &str = "count(*) AS n, count(talk_ms) AS t, sum(talk_ms) AS s, min(started_at) AS a, max(status) AS b";
 
 /// What was asked, and what came of it.
@@ -62,9 +65,14 @@ fn filled(dice: &mut Dice) -> Bench {
     for call in &calls {
         bench.publish("calls", call.clone());
     }
-    let (old, _) = calls.split_at(80);
-    lake.commit("2026-03-01", old, old.len() as u64);
-    for n in 0..10 {
+    // Two files a day; the newest calls are in the log alone.
+    let (old, _) = calls.split_at(300);
+    let mut next = 0;
+    for file in old.chunks(50) {
+        next += file.len() as u64;
+        lake.commit(&format!("2026-03-{:02}", day_of(next - 1) + 1), file, next);
+    }
+    for n in 0..30 {
         bench.publish("calls", call(dice, n * 7, 2));
         bench.forget("calls", &format!("p/{}", n * 7 + 1));
     }
@@ -82,7 +90,8 @@ fn filled(dice: &mut Dice) -> Bench {
 
 fn call(dice: &mut Dice, n: u64, version: i64) -> Value {
     let text = |dice: &mut Dice, texts: &[&str]| if dice.below(4) == 0 { Value::Null } else { json!(dice.pick(texts)) };
-    let started = at("2026-03-01T00:00:00Z") + i64::try_from(dice.below(86_400_000_000)).unwrap();
+    let within = day_of(n) * 86_400_000_000 + dice.below(86_400_000_000);
+    let started = at("2026-03-01T00:00:00Z") + i64::try_from(within).unwrap();
     json!({
         "call_id": format!("p/{n}"), "version": version, "started_at": started,
         "status": dice.pick(&["answered", "busy", "no_answer", "failed"]),
@@ -94,8 +103,17 @@ fn call(dice: &mut Dice, n: u64, version: i64) -> Value {
     })
 }
 
+/// The day of a call, from 0.
+fn day_of(n: u64) -> u64 {
+    n / 100 % DAYS
+}
+
 async fn round(bench: &Bench, dice: &mut Dice, tally: &mut Tally) {
     tally.rounds += 1;
+    // Much more work than the others.
+    if dice.below(30) == 0 {
+        return order::round(bench, dice, tally).await;
+    }
     let condition = dice.condition(3, "");
     let parts = [format!("({condition})"), format!("NOT ({condition})"), format!("({condition}) IS NULL")];
     let (whole, parts): (String, Vec<String>) = match dice.below(7) {

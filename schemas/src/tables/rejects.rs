@@ -19,7 +19,10 @@ const COLUMNS: &[Column] = &[
     text("source", "which log it came from: ami, cel, queue_log or unreadable"),
     text("reason", "why, in a word: malformed, torn_frame, too_long, unknown_columns, bad_time, too_late, …"),
     maybe_text("detail", "why, in a sentence"),
-    maybe_text("raw", "the record as text; bytes that are not UTF-8 in base64 with the prefix `base64:`"),
+    maybe_text(
+        "raw",
+        "the record as text, its first 64 KiB; bytes that are not UTF-8 in base64 with the prefix `base64:`",
+    ),
     time("at", "when it happened or, if that is not known, when it was seen"),
     int("version", "always 1"),
     time("updated_at", "the same as `at`"),

@@ -12,7 +12,7 @@ use std::{
 
 use calltide_eventlog::{
     Change, Commit, EventLog, LogError, Output,
-    embedded::{Cleaning, EmbeddedLog, EmbeddedOptions, verify},
+    embedded::{Cleaning, EmbeddedLog, EmbeddedOptions, Groups, verify},
 };
 
 use super::{Figures, runs};
@@ -96,7 +96,13 @@ fn fill(log: &EmbeddedLog, dice: &mut Dice, appended: &mut u64, committed: &mut 
     let mut worker = log.worker("calls", EVENTS).unwrap();
     assigned(&mut *worker, 2);
     // What is still to be read stays; changes that a snapshot covers may go, where there is space to write the rest anew.
-    let cleaning = Cleaning { now: i64::MAX / 2, settled: Duration::ZERO, bytes_max: None, protect: &|_, _| 0 };
+    let cleaning = Cleaning {
+        now: i64::MAX / 2,
+        settled: Duration::ZERO,
+        bytes_max: None,
+        protect: &|_, _| 0,
+        groups: Groups::Work,
+    };
     while full < 5 {
         if dice.below(20) == 0 {
             log.clean(&cleaning).unwrap();

@@ -12,7 +12,7 @@ use std::{
 
 use calltide_eventlog::{
     Change, Commit, EventLog, Output, Polled,
-    embedded::{self, Cleaning, EmbeddedLog, EmbeddedOptions},
+    embedded::{self, Cleaning, EmbeddedLog, EmbeddedOptions, Groups},
 };
 
 use super::{Figures, runs};
@@ -63,7 +63,13 @@ fn cleaning_child() {
     let Ok(dir) = std::env::var(DIR) else { return };
     let options = EmbeddedOptions { segment_bytes: 5_000, snapshot_bytes: 5_000 };
     let log = EmbeddedLog::open(Path::new(&dir), &topics(), options).unwrap();
-    let cleaning = Cleaning { now: i64::MAX / 2, settled: Duration::ZERO, bytes_max: None, protect: &|_, _| u64::MAX };
+    let cleaning = Cleaning {
+        now: i64::MAX / 2,
+        settled: Duration::ZERO,
+        bytes_max: None,
+        protect: &|_, _| u64::MAX,
+        groups: Groups::Work,
+    };
     std::thread::scope(|scope| {
         scope.spawn(|| {
             let mut n = log.bounds(CALLS, 0).unwrap().1;
