@@ -179,3 +179,84 @@ fn show(measures: Vec<Measure>) {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    #![expect(clippy::unwrap_used, reason = "tests")]
+
+    use std::collections::VecDeque;
+    use std::sync::{Arc, Mutex};
+
+    use calltide_eventlog::embedded::{EmbeddedLog, EmbeddedOptions};
+    use calltide_eventlog::{Change, Layer, ReadRecord, Record};
+
+    use super::*;
+
+    /// A log whose worker is told what is in the script, and writes down which partitions are committed.
+    struct Scripted {
+        below: EmbeddedLog,
+        script: Arc<Mutex<VecDeque<Polled>>>,
+        committed: Arc<Mutex<Vec<Partition>>>,
+    }
+
+    impl Layer for Scripted {
+        fn below(&self) -> &dyn EventLog {
+            &self.below
+        }
+
+        fn worker(&self, _: &str, _: &str) -> calltide_eventlog::Result<Box<dyn Worker>> {
+            let (script, committed) = (Arc::clone(&self.script), Arc::clone(&self.committed));
+            Ok(Box::new(ScriptedWorker { script, committed }))
+        }
+    }
+
+    struct ScriptedWorker {
+        script: Arc<Mutex<VecDeque<Polled>>>,
+        committed: Arc<Mutex<Vec<Partition>>>,
+    }
+
+    impl Worker for ScriptedWorker {
+        fn poll(&mut self, _: usize, _: Duration) -> calltide_eventlog::Result<Polled> {
+            let nothing = || Polled::Batch { partition: 0, batch: Batch::default() };
+            Ok(self.script.lock().unwrap().pop_front().unwrap_or_else(nothing))
+        }
+
+        fn commit_all(&mut self, commits: Vec<(Partition, Commit)>) -> calltide_eventlog::Result<()> {
+            self.committed.lock().unwrap().extend(commits.into_iter().map(|(partition, _)| partition));
+            Ok(())
+        }
+    }
+
+    struct Nothing;
+
+    impl Fold for Nothing {
+        fn apply(&mut self, _: &Record, _: &mut Effects) {}
+
+        fn changes(&mut self) -> Vec<Change> {
+            Vec::new()
+        }
+    }
+
+    #[test]
+    fn partitions_that_go_together_are_all_gone_before_anything_is_committed() {
+        let dir = tempfile::tempdir().unwrap();
+        let came = |partition| Polled::Assigned { partition, next: 0, state: Vec::new() };
+        let batch = |partition| {
+            let records = vec![ReadRecord { offset: 0, record: Record::default() }];
+            Polled::Batch { partition, batch: Batch { records, next: 1, damaged: Vec::new() } }
+        };
+        let went = |partition| Polled::Revoked { partition };
+        let script = [came(0), came(1), came(2), batch(0), batch(1), batch(2), went(0), went(2), batch(1)];
+        let log = Scripted {
+            below: EmbeddedLog::open(dir.path(), &[], EmbeddedOptions::default()).unwrap(),
+            script: Arc::new(Mutex::new(script.into())),
+            committed: Arc::default(),
+        };
+        let mut driver = Driver::join(&log, "test", "events", Box::new(|_| Some(Nothing))).unwrap();
+        for _ in 0..3 {
+            assert_eq!(driver.step(Duration::ZERO).unwrap(), Step::Moved);
+        }
+        assert_eq!(driver.step(Duration::ZERO).unwrap(), Step::Processed(2));
+        assert_eq!(*log.committed.lock().unwrap(), [1], "what went is for others");
+    }
+}

@@ -4,9 +4,10 @@
 
 use std::io::{Read as _, Write as _};
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
+use std::sync::mpsc::{Receiver, sync_channel};
 use std::sync::{Arc, Mutex};
 use std::thread::{sleep, spawn};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// How the line is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -14,14 +15,18 @@ pub(crate) enum Way {
     Good,
     /// Nothing gets through, and nobody is told.
     Stopped,
-    /// Every piece comes that much later.
+    /// Each piece takes so long, one after the other.
     Slow(Duration),
+    /// Every byte comes so much later, however many are on their way.
+    Far(Duration),
     /// Connections are reset, new ones too.
     Cut,
 }
 
 /// How often a stopped line looks whether it goes on.
 const LOOK: Duration = Duration::from_millis(5);
+/// So many pieces are on their way at most, of up to 64 KiB each.
+const ON_THE_WAY: usize = 256;
 
 /// The line; it ends with the test's process.
 pub(crate) struct Line {
@@ -78,10 +83,23 @@ impl Line {
     }
 }
 
-/// Takes bytes one way until one of the ends has gone.
-fn pump(mut from: TcpStream, mut into: TcpStream, state: &Mutex<State>) {
+/// Takes bytes one way until one of the ends has gone; what is on its way then arrives.
+fn pump(mut from: TcpStream, into: TcpStream, state: &Arc<Mutex<State>>) {
+    let (put, taken) = sync_channel(ON_THE_WAY);
+    let shared = Arc::clone(state);
+    spawn(move || give(&taken, into, &shared));
     let mut bytes = vec![0; 64 << 10];
     while let Ok(read @ 1..) = from.read(&mut bytes) {
+        let later = if let Way::Far(time) = state.lock().unwrap().way { time } else { Duration::ZERO };
+        if put.send((Instant::now() + later, bytes[..read].to_vec())).is_err() {
+            break;
+        }
+    }
+}
+
+fn give(taken: &Receiver<(Instant, Vec<u8>)>, mut into: TcpStream, state: &Mutex<State>) {
+    for (due, bytes) in taken {
+        sleep(due.saturating_duration_since(Instant::now()));
         loop {
             let way = state.lock().unwrap().way;
             match way {
@@ -90,13 +108,12 @@ fn pump(mut from: TcpStream, mut into: TcpStream, state: &Mutex<State>) {
                     sleep(time);
                     break;
                 }
-                Way::Good | Way::Cut => break,
+                Way::Good | Way::Far(_) | Way::Cut => break,
             }
         }
-        if into.write_all(&bytes[..read]).is_err() {
+        if into.write_all(&bytes).is_err() {
             break;
         }
     }
-    let _ = from.shutdown(Shutdown::Both);
     let _ = into.shutdown(Shutdown::Both);
 }

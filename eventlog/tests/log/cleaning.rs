@@ -40,9 +40,13 @@ fn append(log: &EmbeddedLog, topic: &str, record: Record) {
 
 /// Cleans at a time, with everything free to go but what `protect` says.
 fn clean_with(log: &EmbeddedLog, second: u64, bytes_max: Option<u64>, protect: u64) -> Cleaned {
+    clean_for(log, second, bytes_max, protect, Groups::Work)
+}
+
+fn clean_for(log: &EmbeddedLog, second: u64, bytes_max: Option<u64>, protect: u64, groups: Groups) -> Cleaned {
     let now = at(second, event(0)).at;
     // Files are written now, records say that they are from long ago: what counts is the older of the two.
-    let asked = Cleaning { now, settled: Duration::ZERO, bytes_max, protect: &|_, _| protect, groups: Groups::Work };
+    let asked = Cleaning { now, settled: Duration::ZERO, bytes_max, protect: &|_, _| protect, groups };
     // Segments are as young as the machine's clock says, which is far ahead of `now`.
     age_files(log, now);
     log.clean(&asked).unwrap()
@@ -129,6 +133,12 @@ fn nothing_goes_that_somebody_has_still_to_read() {
     clean(&log, 1000);
     assert!((61..=80).contains(&kept(&log)), "the group is at 80: {}", kept(&log));
     assert_eq!(ids(&reader, EVENTS, 0)[0].0, kept(&log), "a reader goes on at what is left");
+    (100..200).for_each(|n| append(&log, EVENTS, at(n, event(n))));
+    clean(&log, 1000);
+    assert!((61..=80).contains(&kept(&log)), "the group is still at 80: {}", kept(&log));
+    drop(worker);
+    clean_for(&log, 1000, None, 150, Groups::Left);
+    assert!((120..=150).contains(&kept(&log)), "the group works elsewhere: {}", kept(&log));
     assert_eq!(verify(dir.path()).unwrap(), []);
 }
 

@@ -200,3 +200,34 @@ fn decides(moment: &Moment<'_>, lives: &[Life<'_>], cast: &Cast, evidence: &str)
         | What::Listed(_) => false,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn too_long_a_story_keeps_its_begin_its_end_and_the_line_that_decided() {
+        let line = |n: usize| Line {
+            at: Micros(n as i64),
+            source: "ami",
+            channel: "c",
+            what: n.to_string(),
+            decides: (n == LINES_MAX + 7).then_some("cause:16"),
+        };
+        let mut short: Vec<_> = (0..LINES_MAX).map(line).collect();
+        shorten(&mut short);
+        assert_eq!(short.len(), LINES_MAX);
+        let mut long: Vec<_> = (0..3 * LINES_MAX).map(line).collect();
+        shorten(&mut long);
+        let told: Vec<_> = long.iter().map(|line| line.what.as_str()).collect();
+        let (half, middle) = (LINES_MAX / 2, LINES_MAX * 2);
+        assert_eq!(told[half - 1], (half - 1).to_string());
+        assert_eq!(told[half], format!("and {middle} more lines, which the table `inputs` has"));
+        assert_eq!((told[half + 1], long[half + 1].decides), ((LINES_MAX + 7).to_string().as_str(), Some("cause:16")));
+        assert_eq!(told[half + 2], (half + middle).to_string());
+        assert_eq!(
+            (long.len(), *told.last().unwrap_or(&"")),
+            (LINES_MAX + 2, (3 * LINES_MAX - 1).to_string().as_str())
+        );
+    }
+}

@@ -83,6 +83,11 @@ fn a_mere_reconnection_ends_no_call() {
 }
 
 #[test]
+fn a_server_that_does_not_say_since_when_it_is_up_has_not_restarted() {
+    check_with_ami(&format!("{UP}\n 12:01:00 AMI reconnects to an old server\n 12:01:30 heartbeat"), "calls");
+}
+
+#[test]
 fn silence_counts_heartbeats_of_the_pbx() {
     let quiet = |until: &str| {
         let mut told = with_heartbeats(&told(UP), AMI);

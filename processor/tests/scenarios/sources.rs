@@ -245,6 +245,8 @@ fn the_rows_tell_when_the_pbx_started_and_stopped() {
     let first = told(&up);
     compare(&first.tables(), "sources pbx_started_at pbx_stopped_at\n 00:10:00 -", "up for fifty minutes");
     assert!(first.measured.contains_key("calltide_pbx_started_timestamp_seconds pbx=north"));
+    let old = vec![line(1, 3_600_000, "connected"), said(2, 3_600_000, "FullyBooted", ""), beat(LINE, 3, 3_601_000)];
+    compare(&told(&old).tables(), "sources pbx_started_at\n -", "it does not say since when it is up");
     let ended = [up, vec![said(4, 3_650_000, "Shutdown", ""), line(5, 3_650_100, "closed")]].concat();
     compare(&told(&ended).tables(), "sources pbx_started_at pbx_stopped_at\n 00:10:00 01:00:50", "it shut down");
     let other = "ami/north/2";

@@ -8,6 +8,7 @@ use std::str::FromStr;
 
 use calltide_schemas::Micros;
 use calltide_schemas::metrics::{Basis, OUTCOMES, Statuses, Unit};
+use calltide_schemas::status::Status;
 use jiff::tz::TimeZone;
 
 use super::{ColumnDoc, Report};
@@ -157,6 +158,9 @@ impl Default for OutcomesQuery {
 const SOURCE: &str = "campaign, direction, queue, agent, pbx, started_at, status, class, handled_by, dropped, short, dialled, \
                       wait_ms, talk_ms, up_ms";
 
+/// The same on the basis of contacts: what the metrics and groups of that basis need.
+const OF_CONTACTS: &str = "campaign, direction, queue, agent, pbx, started_at, status, class, handled_by";
+
 /// Answers it: rows sorted by their groups, the total last.
 ///
 /// # Errors
@@ -250,7 +254,8 @@ fn rows(query: &OutcomesQuery) -> String {
     let answered: Vec<_> =
         directions.iter().filter(|d| **d != Direction::Outbound).map(|d| format!("'{}'", d.name())).collect();
     if !answered.is_empty() {
-        parts.push(format!("SELECT {SOURCE} FROM calls WHERE direction IN ({}){range}", answered.join(", ")));
+        let source = if query.basis == Basis::Contact { OF_CONTACTS } else { SOURCE };
+        parts.push(format!("SELECT {source} FROM calls WHERE direction IN ({}){range}", answered.join(", ")));
     }
     parts.join(" UNION ALL ")
 }
@@ -258,13 +263,46 @@ fn rows(query: &OutcomesQuery) -> String {
 /// Each contact by its best attempt up to the end of the range, whenever it was made.
 fn contacts(query: &OutcomesQuery) -> String {
     let closed = query.to.map(|to| format!(" AND ended_at < {}", time(to))).unwrap_or_default();
+    let attempts = format!("FROM attempts WHERE contact IS NOT NULL{closed}");
+    let of_the_attempt = |dimension: &Dimension| match dimension {
+        Dimension::Queue | Dimension::Agent | Dimension::Pbx => true,
+        Dimension::Campaign | Dimension::Direction | Dimension::Hour | Dimension::Day => false,
+    };
+    if query.by.iter().any(of_the_attempt) { best_row(&attempts) } else { best_number(&attempts) }
+}
+
+/// With every column of the best attempt: all attempts are sorted for it.
+fn best_row(attempts: &str) -> String {
     format!(
-        "SELECT {SOURCE} FROM (SELECT {SOURCE}, row_number() OVER (PARTITION BY campaign, contact ORDER BY \
-         CASE class WHEN 'connected' THEN 1 WHEN 'unanswered' THEN 2 ELSE 3 END, \
-         CASE handled_by WHEN 'agent' THEN 1 ELSE 2 END, started_at, call_id) AS best \
-         FROM attempts WHERE contact IS NOT NULL{closed}) WHERE best = 1"
+        "SELECT {OF_CONTACTS} FROM (SELECT {OF_CONTACTS}, row_number() OVER (PARTITION BY campaign, contact ORDER BY \
+         {CLASS_RANK}, {HANDLED_RANK}, started_at, call_id) AS best {attempts}) WHERE best = 1"
     )
 }
+
+/// With what fits into one number, the least of which is the best attempt's: its class and who handled it, when it began, its
+/// status. Nothing is sorted, which is several times faster.
+fn best_number(attempts: &str) -> String {
+    let numbered = || (0..).zip(Status::ALL);
+    let code: String = numbered().map(|(code, status)| format!(" WHEN '{}' THEN {code}", status.name())).collect();
+    let names: String = numbered().map(|(code, status)| format!(" WHEN {code} THEN '{}'", status.name())).collect();
+    let classes: String =
+        numbered().map(|(code, status)| format!(" WHEN {code} THEN '{}'", status.class().name())).collect();
+    format!(
+        "SELECT campaign, 'outbound' AS direction, NULL::text AS queue, NULL::text AS agent, NULL::text AS pbx, \
+         arrow_cast(best % {RANK} / {CODES}, 'Timestamp(Microsecond, Some(\"UTC\"))') AS started_at, \
+         CASE best % {CODES}{names} END AS status, CASE best % {CODES}{classes} END AS class, \
+         CASE WHEN best / {RANK} % 2 = 0 THEN 'agent' END AS handled_by \
+         FROM (SELECT campaign, min(({CLASS_RANK} * 2 + {HANDLED_RANK}) * {RANK} + \
+         arrow_cast(started_at, 'Int64') * {CODES} + CASE status{code} ELSE {CODES} - 1 END) AS best {attempts} GROUP BY campaign, contact)"
+    )
+}
+
+/// Connected before unanswered before failed, with an agent before without.
+const CLASS_RANK: &str = "CASE class WHEN 'connected' THEN 0 WHEN 'unanswered' THEN 1 ELSE 2 END";
+const HANDLED_RANK: &str = "CASE handled_by WHEN 'agent' THEN 0 ELSE 1 END";
+/// More than there are statuses, and more than microseconds with a status have until the year 2168.
+const CODES: i64 = 16;
+const RANK: i64 = 100_000_000_000_000_000;
 
 fn range(query: &OutcomesQuery, column: &str) -> String {
     let from = query.from.map(|from| format!(" AND {column} >= {}", time(from))).unwrap_or_default();

@@ -178,6 +178,30 @@ async fn calls_are_listed_page_by_page_newest_first() {
 }
 
 #[tokio::test]
+async fn a_page_of_the_last_days_opens_no_older_files() {
+    let bench = Bench::new();
+    let mut lake = bench.lake("calls");
+    let call = |id: &str, started: &str| json!({"call_id": id, "version": 1, "started_at": at(started)});
+    let old = lake.commit("2020-01-01", &[call("p/1", "2020-01-01T09:00:00Z"), call("p/2", "2020-01-01T10:00:00Z")], 2);
+    lake.commit("2020-03-05", &[call("p/3", "2020-03-05T09:00:00Z"), call("p/4", "2020-03-05T10:00:00Z")], 4);
+    let kept = std::fs::read(&old).unwrap();
+    std::fs::remove_file(&old).unwrap();
+    let ids = |rows: &Value| rows.as_array().unwrap().iter().map(|row| row["call_id"].clone()).collect::<Vec<_>>();
+    let (status, page) = get(&bench, "/api/v1/calls?to=2020-03-06&limit=1").await;
+    assert_eq!((status, ids(&page)), (StatusCode::OK, vec![json!("p/4")]));
+    let (status, page) = get(&bench, "/api/v1/calls?from=2020-03-05&to=2020-03-06&limit=5").await;
+    assert_eq!((status, ids(&page)), (StatusCode::OK, vec![json!("p/4"), json!("p/3")]));
+    std::fs::write(&old, kept).unwrap();
+    // What the last days do not fill is filled from before.
+    for (limit, expected) in [(2, 2), (3, 3), (10, 4)] {
+        let (status, page) = get(&bench, &format!("/api/v1/calls?to=2020-03-06&limit={limit}")).await;
+        assert_eq!((status, ids(&page).len()), (StatusCode::OK, expected), "{page}");
+    }
+    let (_, page) = get(&bench, "/api/v1/calls?limit=10").await;
+    assert_eq!(ids(&page), ["p/4", "p/3", "p/2", "p/1"]);
+}
+
+#[tokio::test]
 async fn one_call_comes_with_its_legs_visits_and_story() {
     let bench = Bench::new();
     publish_call(&bench, "pbx1/1.1", "2026-03-01T09:00:00Z");
@@ -196,6 +220,26 @@ async fn one_call_comes_with_its_legs_visits_and_story() {
         assert_eq!(call["legs"][0]["leg_id"], "pbx1/1.1#1.2");
         assert_eq!(call["queue_visits"][0]["queue"], "sales");
         assert_eq!(call["story"], story);
+        for (part, table) in [("call", "calls"), ("legs", "legs"), ("queue_visits", "queue_visits")] {
+            let rows = bench.rows(&format!("SELECT * FROM {table}")).await;
+            assert_eq!(if part == "call" { json!([call[part]]) } else { call[part].clone() }, rows, "{part}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_call_that_may_be_among_what_is_lacking_is_not_simply_unknown() {
+    let bench = Bench::new();
+    publish_call(&bench, "pbx1/1.1", "2026-03-01T09:00:00Z");
+    bench.log.damaged.lock().unwrap().push(0);
+    for path in ["/api/v1/calls/pbx1/1.1", "/api/v1/calls", "/api/v1/reports/outcomes"] {
+        let request = Request::get(path).body(Body::empty()).unwrap();
+        let response = router(bench.engine.clone(), None).oneshot(request).await.unwrap();
+        let known = if path.ends_with("1.1") { StatusCode::NOT_FOUND } else { StatusCode::OK };
+        assert_eq!(response.status(), known, "{path}");
+        let told: Vec<_> =
+            response.headers().get_all("calltide-lacking").iter().map(|told| told.to_str().unwrap()).collect();
+        assert!(told.contains(&"calltide.calls/0: offsets 0 to 0 are damaged"), "{path}: {told:?}");
     }
 }
 

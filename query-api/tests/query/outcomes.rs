@@ -1,5 +1,7 @@
 //! The outcomes report: what is counted, in which bucket, and what the percentages are over.
 
+use std::collections::BTreeMap;
+
 use calltide_query_api::reports::outcomes::{Dimension, Direction, OutcomesQuery, outcomes};
 use calltide_schemas::Micros;
 use calltide_schemas::metrics::{Basis, Statuses};
@@ -127,6 +129,42 @@ async fn a_contact_counts_once_by_its_best_attempt_until_the_end_of_the_range() 
     let rows = report(&bench, OutcomesQuery { from, to, ..query }).await;
     let expected = json!([["inbound", 1, 0, 1, 0, 0, 0], ["outbound", 1, 0, 1, 0, 0, 0], ["total", 2, 0, 2, 0, 0, 0]]);
     assert_eq!(pick(&rows, &columns), expected);
+}
+
+/// By an agent, a queue or a PBX the best attempts are found in another way than without.
+#[tokio::test]
+async fn the_best_attempts_are_the_same_however_they_are_grouped() {
+    let bench = Bench::new();
+    for nth in 0..400 {
+        let status = Status::ALL[nth * 7 % 13 % Status::ALL.len()].name();
+        attempt(
+            &bench,
+            &format!("{:02}:{:02} campaign-{}/contact-{} {status}", nth / 60 + 9, nth % 60, nth % 3, nth % 70),
+        );
+    }
+    for directions in [vec![], vec![Direction::Outbound]] {
+        let ask = async |by: &[Dimension]| {
+            let (by, directions) = (by.to_vec(), directions.clone());
+            report(&bench, OutcomesQuery { by, directions, basis: Basis::Contact, ..OutcomesQuery::default() }).await
+        };
+        // The figures of each group, without the names of what it was grouped by beside.
+        let figures = |rows: &Value, group: &str| {
+            let mut sums: BTreeMap<String, BTreeMap<String, i64>> = BTreeMap::new();
+            for row in rows.as_array().unwrap() {
+                let sums = sums.entry(row[group].to_string()).or_default();
+                for (name, value) in row.as_object().unwrap() {
+                    *sums.entry(name.clone()).or_default() += value.as_i64().unwrap_or_default();
+                }
+            }
+            sums.values_mut().for_each(|sums| sums.retain(|name, _| name != "agent" && name != "pbx"));
+            sums
+        };
+        for (by, group) in [(Dimension::Campaign, "campaign"), (Dimension::Hour, "hour"), (Dimension::Day, "day")] {
+            let (quick, whole) = (ask(&[by]).await, ask(&[by, Dimension::Pbx, Dimension::Agent]).await);
+            assert!(quick.as_array().unwrap().len() > 1, "{quick}");
+            assert_eq!(figures(&quick, group), figures(&whole, group), "{group}");
+        }
+    }
 }
 
 #[tokio::test]

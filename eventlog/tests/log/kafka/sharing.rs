@@ -2,14 +2,14 @@
 
 use std::time::{Duration, Instant};
 
-use calltide_eventlog::{Batch, EventLog, LogError, Polled, kafka::KafkaOptions};
+use calltide_eventlog::{Batch, Commit, EventLog, LogError, Output, Polled, Record, kafka::KafkaOptions};
 use rdkafka::{
     ClientConfig,
     producer::{BaseProducer, BaseRecord, Producer as _},
 };
 
 use super::{Counted, Counter, assert_called_once, named, open, options, shared};
-use crate::{ALL, EVENTS, append, event};
+use crate::{ALL, CALLS, EVENTS, append, call, event};
 
 /// Longer than any of this takes.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -154,4 +154,29 @@ fn what_was_removed_before_it_was_read_is_reported() {
     assert_eq!((batch.records.len(), batch.next, batch.damaged), (0, 8, vec![(5, 8)]));
     let Polled::Batch { batch, .. } = worker.poll(ALL, PATIENCE).unwrap() else { panic!("all are assigned") };
     assert_eq!((batch.records.len(), batch.next), (2, 10));
+}
+
+#[test]
+fn a_record_that_no_broker_takes_is_named_and_what_goes_without_it_is_committed() {
+    let Some(broker) = shared() else { return };
+    let log = open(&options(broker));
+    append(&log, 0, 1);
+    let commit = |payload: Vec<u8>| {
+        let mut worker = log.worker("calls", EVENTS).unwrap();
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            assert!(Instant::now() < deadline, "the event does not come");
+            if let Polled::Batch { partition, batch } = worker.poll(ALL, Duration::from_millis(100)).unwrap()
+                && !batch.records.is_empty()
+            {
+                let record = Record { payload: Some(payload), ..call(1) };
+                let outputs = vec![Output { topic: CALLS.into(), record }];
+                return worker.commit(partition, Commit { outputs, changes: Vec::new(), next: batch.next });
+            }
+        }
+    };
+    let error = commit(vec![b' '; 9 << 20]).unwrap_err();
+    assert!(!error.may_pass() && error.to_string().contains(&call(1).id), "{error}");
+    commit(b"{}".to_vec()).unwrap();
+    assert_called_once(&log, vec![call(1).id]);
 }

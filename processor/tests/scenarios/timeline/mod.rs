@@ -51,6 +51,10 @@ fn machine(pbx: &mut Pbx, words: &[&str]) -> bool {
         ["AMI", "reconnects"] => {
             pbx.ami("FullyBooted", &[pbx::is("Uptime", "86400"), pbx::is("Status", "Fully Booted")]);
         }
+        // Before Asterisk 14 it does not say since when it is up.
+        ["AMI", "reconnects", "to", "an", "old", "server"] => {
+            pbx.ami("FullyBooted", &[pbx::is("Status", "Fully Booted")]);
+        }
         ["AMI", "is", "cut"] => pbx.cut_ami(),
         ["AMI", "is", "back"] => pbx.restore_ami(),
         ["PBX", "shuts", "down"] => {
