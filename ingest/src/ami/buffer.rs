@@ -4,6 +4,7 @@
 //! When there is no room the reader waits, so that TCP holds the PBX back: memory stays bounded, and it is told.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
 use calltide_schemas::Micros;
@@ -12,6 +13,9 @@ use tokio::time::Instant;
 
 /// What a piece takes beside its bytes: its place in the queue, two allocations, its share of the room.
 const PIECE_BYTES: usize = 128;
+
+/// How often it is told that reading waits.
+const TOLD_EVERY: Duration = Duration::from_secs(10);
 
 /// What the reader hands over.
 #[derive(Debug)]
@@ -36,6 +40,8 @@ pub(super) struct Buffer {
     room: Arc<Semaphore>,
     bytes_max: usize,
     held_max: usize,
+    /// When it was last told that reading waits.
+    told: Option<Instant>,
     meters: Meters,
 }
 
@@ -67,7 +73,7 @@ pub(super) fn buffer(pbx: &str, bytes_max: usize) -> (Buffer, Pieces) {
     let room = Arc::new(Semaphore::new(bytes_max));
     let meters = Meters::of(pbx);
     let pieces = Pieces { queue: receiver, room: Arc::clone(&room), bytes_max, held: meters.held.clone() };
-    (Buffer { pbx: pbx.to_owned(), queue: sender, room, bytes_max, held_max: 0, meters }, pieces)
+    (Buffer { pbx: pbx.to_owned(), queue: sender, room, bytes_max, held_max: 0, told: None, meters }, pieces)
 }
 
 impl Buffer {
@@ -92,12 +98,17 @@ impl Buffer {
     }
 
     /// `None`: it is time to stop. What was read goes in all the same, as the last piece.
-    async fn wait(&self, needed: u32, stop: &mut watch::Receiver<bool>) -> Option<OwnedSemaphorePermit> {
-        tracing::warn!(
-            pbx = self.pbx,
-            buffered = self.bytes_max,
-            "the log takes events more slowly than they come: reading waits for room; the pbx may cut the line"
-        );
+    async fn wait(&mut self, needed: u32, stop: &mut watch::Receiver<bool>) -> Option<OwnedSemaphorePermit> {
+        // At the brim it waits for every piece.
+        let tells = self.told.is_none_or(|told| told.elapsed() >= TOLD_EVERY);
+        if tells {
+            self.told = Some(Instant::now());
+            tracing::warn!(
+                pbx = self.pbx,
+                buffered = self.bytes_max,
+                "the log takes events more slowly than they come: reading waits for room; the pbx may cut the line"
+            );
+        }
         self.meters.waits.increment(1);
         self.meters.waiting.set(1.0);
         let began = Instant::now();
@@ -108,7 +119,9 @@ impl Buffer {
         let waited = began.elapsed();
         self.meters.waiting.set(0.0);
         self.meters.waited_ms.increment(u64::try_from(waited.as_millis()).unwrap_or(u64::MAX));
-        tracing::warn!(pbx = self.pbx, ?waited, "reading goes on");
+        if tells {
+            tracing::warn!(pbx = self.pbx, ?waited, "reading goes on");
+        }
         room
     }
 
