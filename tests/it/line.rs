@@ -54,6 +54,7 @@ impl Line {
                     state.to.filter(|_| state.way != Way::Cut)
                 };
                 let Some(far) = to.and_then(|to| TcpStream::connect(to).ok()) else { continue };
+                [&near, &far].iter().for_each(|stream| stream.set_nodelay(true).unwrap());
                 let both = [near.try_clone().unwrap(), far.try_clone().unwrap()];
                 shared.lock().unwrap().open.extend(both);
                 for (from, into) in [(near.try_clone().unwrap(), far.try_clone().unwrap()), (far, near)] {

@@ -26,8 +26,9 @@ use crate::{LogError, Offset, Partition, Record, Result};
 
 /// Waiting for more records before a request is sent, in milliseconds: appends are batches already.
 const LINGER_MS: &str = "1";
-/// A request, in bytes before compression.
-const REQUEST_BYTES: &str = "1000000";
+/// A request, in bytes before compression. Five of them may be on their way: over a long line that is what arrives in the time
+/// of an answer.
+const REQUEST_BYTES: &str = "4000000";
 /// Records that wait to be sent; more than one append has.
 const WAITING_MAX: &str = "1000000";
 /// Looking for room when so many wait.

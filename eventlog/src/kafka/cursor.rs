@@ -31,6 +31,9 @@ pub(super) const FETCH_WAIT_MS: &str = "5";
 /// While a consumer is still taking over a partition.
 const TAKING_OVER: Duration = Duration::from_millis(2);
 
+/// Seeking is a matter of the consumer's own thread, not of brokers: on a busy machine it may take a while, but it comes.
+const SEEKING: Duration = Duration::from_secs(10);
+
 /// An end that was asked for so long ago may have been told by a leader that has gone since.
 const LEADER_STAYS: Duration = Duration::from_millis(250);
 
@@ -217,6 +220,7 @@ impl Cursor {
     }
 
     fn seek(&self, from: Offset, until: Instant) -> Result<()> {
+        let until = until.max(Instant::now() + SEEKING);
         loop {
             let left = until.saturating_duration_since(Instant::now());
             let sought = self.consumer.seek_partitions(self.list(from), left);

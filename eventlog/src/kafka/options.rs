@@ -116,6 +116,8 @@ impl KafkaOptions {
         config.set("socket.connection.setup.timeout.ms", CONNECT_MS);
         config.set("reconnect.backoff.ms", RECONNECT_MS.0).set("reconnect.backoff.max.ms", RECONNECT_MS.1);
         config.set("message.max.bytes", RECORD_BYTES_MAX.to_string());
+        // Else the end of each request waits for a word from afar.
+        config.set("socket.nagle.disable", "true");
         config.set_log_level(RDKafkaLogLevel::Info);
         let Security { tls, login } = &self.security;
         let protocol = match (tls, login) {

@@ -27,7 +27,7 @@ pub use quota::Quota;
 /// few times in memory. After an error it is half of that, and so on down to the least, so that what a slow line takes within
 /// the centre's patience arrives.
 const BATCH_BYTES: usize = 4 << 20;
-const BATCH_BYTES_MAX: usize = 16 << 20;
+const BATCH_BYTES_MAX: usize = 8 << 20;
 const BATCH_BYTES_MIN: usize = 64 << 10;
 
 /// How long it sleeps while there is nothing to send.
