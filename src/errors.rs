@@ -109,6 +109,11 @@ impl Failure {
         &self.error
     }
 
+    /// What can be done about it, if anything.
+    pub(crate) fn advice(&self) -> &str {
+        self.hint.as_deref().unwrap_or_default()
+    }
+
     /// The same, for something of the file system at a place.
     pub(crate) fn io(what: &str, path: &Path, error: &std::io::Error) -> Self {
         let exit = if error.kind() == std::io::ErrorKind::NotFound { Exit::NotFound } else { Exit::Failed };
@@ -143,7 +148,9 @@ impl From<LogError> for Failure {
             LogError::DiskFull { .. } => {
                 failure(Exit::Failed).hint("free some space; everything acknowledged before is safe, and nothing is repeated")
             }
-            LogError::Damaged { .. } => failure(Exit::Failed).hint("`calltide log verify` shows what is damaged"),
+            LogError::Damaged { .. } => failure(Exit::Failed).hint(
+                "`calltide log verify` shows what is damaged; `calltide replay` derives state and tables anew from the events",
+            ),
             LogError::UnknownTopic { .. } => failure(Exit::NotFound).hint("`calltide log ls` lists the topics"),
             LogError::Unreachable { .. } => failure(Exit::Failed)
                 .hint("check the address, the port and the login; everything acknowledged before is safe"),

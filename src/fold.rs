@@ -131,7 +131,8 @@ impl Fold {
             if may_pass {
                 tracing::warn!(error = failure.error(), again_in = ?pause, "calls are not derived for now");
             } else {
-                tracing::error!(error = failure.error(), again_in = ?pause, "calls are not derived; collecting goes on");
+                let (error, hint) = (failure.error(), failure.advice());
+                tracing::error!(error, hint, again_in = ?pause, "calls are not derived; collecting goes on");
             }
             self.rest(pause, (!may_pass).then_some(&failure));
             pause = (pause * 2).min(if may_pass { PAUSE_LAST_PASSING } else { PAUSE_LAST });

@@ -5,9 +5,9 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::time::Duration;
 
-use calltide_eventlog::{Change, Commit, EventLog, Offset, Polled, ReadRecord, Record};
+use calltide_eventlog::embedded::EmbeddedLog;
+use calltide_eventlog::{EventLog, Offset, ReadRecord, Record};
 use calltide_processor::calls::Calls;
 use calltide_processor::fold::{Effects, Fold as _};
 use calltide_processor::lake::{GenerationWriter, Lake, LakeThread, Tables};
@@ -62,7 +62,7 @@ pub(crate) fn run(places: &Places, asked: &Replay) -> Result<()> {
     }
     replay.log(&*log, next, end, &bar)?;
     bar.finish_and_clear();
-    let (rows, generation) = replay.finish(&*log, end)?;
+    let (rows, generation) = replay.finish(&log, end)?;
     output::note(&format!("derived {rows} rows again from {end} records; the tables are generation {generation}"));
     Ok(())
 }
@@ -144,23 +144,9 @@ impl Derivation {
     }
 
     /// Replaces the committed state and swaps the tables in. The state comes first: with it alone, running again mends all.
-    fn finish(self, log: &dyn EventLog, end: Offset) -> Result<(u64, String)> {
-        let mut worker = log.worker(FOLD, EVENTS)?;
-        loop {
-            match worker.poll(0, Duration::ZERO)? {
-                Polled::Assigned { partition, state, .. } => {
-                    let gone = state.into_iter().map(|(key, _)| key).filter(|key| !self.state.contains_key(key));
-                    let mut changes: Vec<Change> = gone.map(|key| Change { key, value: None }).collect();
-                    changes.extend(self.state.into_iter().map(|(key, value)| Change { key, value }));
-                    worker.commit(partition, Commit { outputs: Vec::new(), changes, next: end })?;
-                    break;
-                }
-                Polled::Revoked { .. } => {}
-                Polled::Batch { .. } => {
-                    return Err(Failure::new(Exit::Failed, "the log assigned no partition of the events"));
-                }
-            }
-        }
+    fn finish(self, log: &EmbeddedLog, end: Offset) -> Result<(u64, String)> {
+        let state = self.state.into_iter().filter_map(|(key, value)| Some((key, value?)));
+        log.replace_state((FOLD, EVENTS, 0), state.collect(), end)?;
         let mut progress = Vec::new();
         for topic in TOPICS.iter().filter(|topic| topic.name != EVENTS) {
             progress.push((topic.name.to_owned(), 0, log.bounds(topic.name, 0)?.1));

@@ -10,7 +10,7 @@ use serde::Deserialize;
 
 use super::units::{Bytes, Span};
 use crate::data::DataDir;
-use crate::errors::Result;
+use crate::errors::{Exit, Failure, Result};
 use crate::place::Place;
 
 /// See the module.
@@ -86,7 +86,17 @@ impl Lake {
                 let text = |(key, setting): (&String, &Setting)| (key.clone(), setting.text());
                 Place::in_store(url, &self.store.iter().map(text).collect())
             }
-            None => Ok(Place::Folder(data.lake())),
+            None => {
+                let path = data.path().to_string_lossy();
+                let hex = |two: &[u8]| two.iter().all(u8::is_ascii_hexdigit);
+                if path.contains('\\') || path.as_bytes().windows(3).any(|three| three[0] == b'%' && hex(&three[1..])) {
+                    let error = format!(
+                        "a data directory cannot be used with `\\`, or `%` and two digits, in its path: {path}"
+                    );
+                    return Err(Failure::new(Exit::Usage, error).hint("give another one with --data"));
+                }
+                Ok(Place::Folder(data.lake()))
+            }
         }
     }
 

@@ -31,6 +31,9 @@ use crate::errors::{Exit, Failure, Result};
 
 /// The file that is read if it is there and no other is named.
 const FILE: &str = "calltide.toml";
+/// With less not even a report is answered.
+const MEMORY_MIN: usize = 64 << 20;
+
 /// What variables of the environment begin with.
 const PREFIX: &str = "CALLTIDE_";
 /// Variables that are no settings of the file: they say where it is, where the data is, and how much is logged.
@@ -160,6 +163,10 @@ impl Config {
         }
         if self.query.deadline.is_some_and(|deadline| deadline.duration().is_zero()) {
             return Err(Failure::new(Exit::Usage, "[query] deadline is no time at all"));
+        }
+        if self.query.memory.is_some_and(|memory| memory.count() < MEMORY_MIN) || self.query.rows == Some(0) {
+            let error = format!("[query] memory must be {} MiB at least, and rows 1", MEMORY_MIN >> 20);
+            return Err(Failure::new(Exit::Usage, error));
         }
         if self.http.port().is_none() {
             let error = format!("`{}` is no address to listen at, such as 127.0.0.1:8474", self.http.listen);
@@ -291,6 +298,9 @@ mod tests {
             ("[http]\nlisten = \"8474\"\n", "`8474` is no address"),
             ("[http]\nlisten = \"localhost:http\"\n", "[http] listen"),
             ("[calls]\ncountry = \"Germany\"\n", "`Germany` is no country"),
+            ("[query]\nmemory = \"0\"\n", "memory must be 64 MiB at least"),
+            ("[query]\nmemory = 1.5\n", "no number of bytes such as"),
+            ("[query]\nrows = 0\n", "and rows 1"),
         ] {
             let told = complaint(file, &[]);
             assert!(told.contains(says), "{told}");

@@ -38,7 +38,7 @@ impl TryFrom<String> for Span {
 pub(super) struct Bytes(usize);
 
 #[derive(Deserialize)]
-#[serde(untagged)]
+#[serde(untagged, expecting = "this is no number of bytes such as 64MB, 512MiB or 1GiB")]
 enum NumberOrText {
     Number(usize),
     Text(String),

@@ -35,11 +35,13 @@ impl Follower {
             None if Layout::exists(dir) => {
                 return Err(LogError::Damaged { what: format!("the list of topics in {}", dir.display()) });
             }
-            None => return Err(missing(dir)),
+            None => return Err(gone(dir, "the list of topics")),
         };
-        let synced = SyncedFile::open(dir).map_err(|_| missing(dir))?;
-        let last = synced.read().map_err(|e| failed("read the log's end", e))?.ok_or_else(|| missing(dir))?;
-        let view = recover::open_synced(dir, layout, &last).map_err(|e| failed("read the log's segments", e))?;
+        let synced = SyncedFile::open(dir).map_err(|_| gone(dir, "the published end"))?;
+        let last = synced.read().map_err(|e| failed("read the log's end", e))?;
+        let last = last.ok_or_else(|| gone(dir, "the published end"))?;
+        let view = recover::open_synced(dir, layout, &last)
+            .map_err(|e| failed(&format!("read the log's segments in {}", dir.display()), e))?;
         Ok((Self { synced }, view))
     }
 
@@ -86,6 +88,18 @@ impl Follower {
             std::thread::sleep(left.min(LOOK_EVERY));
         }
     }
+}
+
+/// Without segments there is no log; with some, what is said of them is gone.
+fn gone(dir: &Path, what: &str) -> LogError {
+    if segment::list(dir).unwrap_or_default().is_empty() {
+        return missing(dir);
+    }
+    let what = format!(
+        "{what} of the log in {} is gone; what opens it for writing, e.g. `calltide up`, mends it",
+        dir.display()
+    );
+    LogError::Damaged { what }
 }
 
 /// Steps into the next segment, if there is one.

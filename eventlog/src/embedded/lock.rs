@@ -18,7 +18,8 @@ pub(super) struct Lock(File);
 
 impl Lock {
     pub(super) fn take(dir: &Path) -> Result<Self> {
-        let locking = |e| disk::write_error(dir, "lock the log", e);
+        let what = format!("lock the log in {}", dir.display());
+        let locking = |e| disk::write_error(dir, &what, e);
         let opened = OpenOptions::new().read(true).write(true).create(true).truncate(false).open(dir.join("lock"));
         let mut file = opened.map_err(locking)?;
         match file.try_lock() {
@@ -29,7 +30,7 @@ impl Lock {
                 drop(file.read_to_string(&mut pid));
                 return Err(LogError::Locked { dir: dir.display().to_string(), pid: pid.trim().parse().ok() });
             }
-            Err(TryLockError::Error(e)) => return Err(failed("lock the log", e)),
+            Err(TryLockError::Error(e)) => return Err(failed(&what, e)),
         }
         // On a full disk the id may be missing; the lock holds all the same.
         drop(file.set_len(0).and_then(|()| file.write_all(format!("{}\n", std::process::id()).as_bytes())));

@@ -30,6 +30,7 @@ pub use clean::{Cleaned, Cleaning, Groups};
 pub use verify::{Damage, Lost, verify};
 
 use std::{
+    collections::BTreeMap,
     fs, io,
     path::{Path, PathBuf},
     sync::Arc,
@@ -155,6 +156,21 @@ impl EmbeddedLog {
         let core = Arc::new(Core::new(dir.to_owned(), view));
         let inner = Inner { mode: Mode::Reading(follower), core, epochs: Arc::default(), snapshot_bytes: u64::MAX };
         Ok(Self { inner: Arc::new(inner) })
+    }
+
+    /// Makes this the state of a group's partition, to go on at this offset of its input: whatever its state was, and whether
+    /// that can be read. The group's worker is fenced.
+    ///
+    /// # Errors
+    /// [`LogError::ReadOnly`] on a reader, and those of writing.
+    pub fn replace_state(
+        &self,
+        (group, topic, partition): (&str, &str, Partition),
+        state: BTreeMap<Vec<u8>, Vec<u8>>,
+        next: Offset,
+    ) -> Result<()> {
+        self.inner.writer()?;
+        worker::EmbeddedWorker::join(Arc::clone(&self.inner), group, topic)?.replace(partition, state, next)
     }
 
     /// Where it is.

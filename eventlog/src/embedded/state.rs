@@ -93,6 +93,12 @@ fn snapshot_after(core: &Core, slot: u32, last: Option<Snapshot>) -> Result<u64>
     write(&core.dir, covers, merge(last.into_iter().flatten(), changes))
 }
 
+/// Makes this the state that is committed now, whatever it was before and whether that can be read.
+pub(super) fn replace(core: &Core, slot: u32, state: BTreeMap<Vec<u8>, Vec<u8>>, next: Offset) -> Result<()> {
+    let covers = Covers { slot, commits: ends(core, slot).0, next };
+    write(&core.dir, covers, state.into_iter().map(Ok)).map(drop)
+}
+
 fn all_changes_are_kept(core: &Core, slot: u32) -> bool {
     core.view.read().first_kept(slot) == 0
 }

@@ -2,13 +2,17 @@
 //!
 //! Must not know what records mean; it reads as `read` does, and names files and positions besides.
 
-use std::path::{Path, PathBuf};
+use std::{
+    collections::HashMap,
+    path::{Path, PathBuf},
+};
 
 use super::{
     EmbeddedLog, failed,
     layout::Layout,
     scan::{self, Found, Scan},
-    segment, state,
+    segment,
+    state::{self, Covers},
     view::{Core, Piece},
 };
 use crate::{Offset, Partition, Result};
@@ -51,8 +55,16 @@ pub fn verify(dir: &Path) -> Result<Vec<Damage>> {
     }
     let bad = bad_places(core)?;
     let mut named = vec![false; bad.len()];
+    let covered = covered(core)?;
     for (slot, stream, partition) in slots(core) {
-        let mut pieces = core.pieces(slot, core.view.read().first_kept(slot));
+        let (first, covered) = (core.view.read().first_kept(slot), covered.get(&slot).copied().unwrap_or_default());
+        if !stream.is_topic && covered < first {
+            // They went with their segment.
+            let file = segment::path(dir, segment_of(core, slot, first));
+            damage.push(Damage { file, position: 0, lost: stream.lost(partition, covered, first) });
+        }
+        // Changes that a snapshot has are needed no more.
+        let mut pieces = core.pieces(slot, first.max(covered));
         let (mut number, mut after) = (0, 0);
         while let Some(piece) = pieces.next()? {
             match piece {
@@ -144,6 +156,15 @@ fn bad_places(core: &Core) -> Result<Vec<(u64, u64, u64)>> {
         }
     }
     Ok(bad)
+}
+
+/// By slot how many commits the last whole snapshot of a group covers.
+fn covered(core: &Core) -> Result<HashMap<u32, u64>> {
+    let snapshots = state::snapshots(&core.dir).map_err(|e| failed("list the state snapshots", e))?;
+    let whole = |(slot, covers): (u32, Option<Covers>)| {
+        covers.filter(|_| state::is_whole(&core.dir, slot)).map(|covers| (slot, covers.commits))
+    };
+    Ok(snapshots.into_iter().filter_map(whole).collect())
 }
 
 fn bad_snapshots(core: &Core) -> Result<Vec<Damage>> {

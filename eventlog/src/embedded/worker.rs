@@ -4,6 +4,7 @@
 //! background when enough has changed. Must not know what is in records. Read on in `state` and `writer`.
 
 use std::{
+    collections::BTreeMap,
     sync::Arc,
     thread::JoinHandle,
     time::{Duration, Instant},
@@ -132,6 +133,20 @@ impl EmbeddedWorker {
         self.parts[at].growth.since_bytes += changed_bytes;
         self.snapshot_if_due(at);
         Ok(())
+    }
+
+    /// See [`EmbeddedLog::replace_state`](super::EmbeddedLog::replace_state).
+    pub(super) fn replace(
+        &mut self,
+        partition: Partition,
+        state: BTreeMap<Vec<u8>, Vec<u8>>,
+        next: Offset,
+    ) -> Result<()> {
+        let unknown = || LogError::UnknownTopic { topic: format!("{}, partition {partition}", self.topic) };
+        let slot = self.parts.get(partition as usize).ok_or_else(unknown)?.slot;
+        state::replace(&self.log.core, slot, state, next)?;
+        // Only now is it known where the work goes on; before, it would do some of it again.
+        self.commit_one(partition, Commit { next, ..Commit::default() })
     }
 
     fn end_snapshot(&mut self) {

@@ -9,10 +9,10 @@ use std::{
 
 use calltide_eventlog::{
     Change, Commit, EventLog, LogError, Output, Polled,
-    embedded::{EmbeddedLog, Lost, verify},
+    embedded::{EmbeddedLog, EmbeddedOptions, Lost, verify},
 };
 
-use crate::{ALL, CALLS, EVENTS, append, assigned, call, event, open, open_small, quick_dir};
+use crate::{ALL, CALLS, EVENTS, append, assigned, call, event, ids, open, open_small, quick_dir, topics};
 
 /// A log of several segments: 60 events in two partitions, 30 commits.
 pub(crate) fn write(dir: &Path) {
@@ -196,4 +196,57 @@ fn a_damaged_frame_before_a_later_group_is_no_torn_tail() {
     fs::write(&segment, bytes).unwrap();
     let (there, lost) = look(&open(dir.path()), EVENTS, 0);
     assert_eq!((there.into_iter().collect::<Vec<_>>(), lost.into_iter().collect::<Vec<_>>()), (vec![0, 2], vec![1]));
+}
+
+#[test]
+fn state_that_is_lost_is_told_and_can_be_replaced() {
+    let dir = quick_dir();
+    // Without a snapshot: the state is all of its changes.
+    let small = || {
+        let options = EmbeddedOptions { segment_bytes: 2000, snapshot_bytes: 1 << 30 };
+        EmbeddedLog::open(dir.path(), &topics(), options).unwrap()
+    };
+    let log = small();
+    let mut worker = log.worker("calls", EVENTS).unwrap();
+    assigned(&mut *worker, 2);
+    for n in 0..30 {
+        log.append(EVENTS, 0, vec![event(n)]).unwrap();
+        let change = Change { key: format!("call/{n}").into(), value: Some(b"old".to_vec()) };
+        worker.commit(0, Commit { outputs: Vec::new(), changes: vec![change], next: n + 1 }).unwrap();
+    }
+    drop((worker, log));
+    let first = files(dir.path()).into_iter().find(|file| file.extension().is_some_and(|end| end == "seg")).unwrap();
+    fs::remove_file(&first).unwrap();
+
+    let lost = verify(dir.path()).unwrap();
+    let is_told = |lost: &Lost| matches!(lost, Lost::Changes { group, partition: 0, from: 0, .. } if group == "calls");
+    assert!(lost.iter().any(|damage| is_told(&damage.lost)), "{lost:?}");
+    let log = small();
+    let mut worker = log.worker("calls", EVENTS).unwrap();
+    assert!(matches!(worker.poll(ALL, Duration::ZERO), Err(LogError::Damaged { .. })));
+
+    let state = [(b"call/1".to_vec(), b"new".to_vec()), (b"call/2".to_vec(), b"new".to_vec())];
+    log.replace_state(("calls", EVENTS, 0), state.clone().into(), 30).unwrap();
+    assert!(matches!(worker.poll(ALL, Duration::ZERO), Err(LogError::Fenced { .. })));
+    let mut next = log.worker("calls", EVENTS).unwrap();
+    assert_eq!(assigned(&mut *next, 2)[0], (30, state.to_vec()));
+    drop((worker, next, log));
+    let log = small();
+    assert_eq!(assigned(&mut *log.worker("calls", EVENTS).unwrap(), 2)[0], (30, state.to_vec()), "opened again");
+    assert_eq!(verify(dir.path()).unwrap(), []);
+}
+
+#[test]
+fn a_log_of_which_only_segments_are_left_is_no_missing_log() {
+    for gone in [&["synced"][..], &["layout", "layout.copy"]] {
+        let dir = quick_dir();
+        write(dir.path());
+        gone.iter().for_each(|name| fs::remove_file(dir.path().join(name)).unwrap());
+        let told = EmbeddedLog::open_reader(dir.path()).map(drop).unwrap_err();
+        assert!(matches!(told, LogError::Damaged { .. }), "{gone:?}: {told}");
+        drop(open(dir.path()));
+        assert_eq!(ids(&EmbeddedLog::open_reader(dir.path()).unwrap(), CALLS, 0).len(), 30, "{gone:?}");
+    }
+    let empty = quick_dir();
+    assert!(matches!(EmbeddedLog::open_reader(empty.path()).map(drop), Err(LogError::Missing { .. })));
 }
