@@ -148,7 +148,8 @@ fn slots(core: &Core, asked: &Cleaning<'_>) -> Vec<Slot> {
     for (first, stream) in view.layout.slots() {
         for partition in 0..stream.partitions {
             let reading_groups = view.layout.slots().filter(|(_, group)| {
-                asked.groups == Groups::Work && matches!(&group.carries, Carries::ChangesOf { topic } if *topic == stream.name && stream.is_topic())
+                let reads = |topic: &str| topic == stream.name && stream.is_topic() && asked.groups == Groups::Work;
+                matches!(&group.carries, Carries::ChangesOf { topic } if reads(topic))
             });
             let passed = reading_groups.map(|(group, _)| view.standing.progress(group + partition)).min();
             let protected = if stream.is_topic() { (asked.protect)(&stream.name, partition) } else { Offset::MAX };

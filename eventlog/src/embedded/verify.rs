@@ -3,7 +3,7 @@
 //! Must not know what records mean; it reads as `read` does, and names files and positions besides.
 
 use std::{
-    collections::HashMap,
+    collections::BTreeMap,
     path::{Path, PathBuf},
 };
 
@@ -55,9 +55,10 @@ pub fn verify(dir: &Path) -> Result<Vec<Damage>> {
     }
     let bad = bad_places(core)?;
     let mut named = vec![false; bad.len()];
-    let covered = covered(core)?;
+    let snapshots = snapshots(core)?;
     for (slot, stream, partition) in slots(core) {
-        let (first, covered) = (core.view.read().first_kept(slot), covered.get(&slot).copied().unwrap_or_default());
+        let covered = snapshots.get(&slot).copied().flatten().unwrap_or_default();
+        let first = core.view.read().first_kept(slot);
         if !stream.is_topic && covered < first {
             // They went with their segment.
             let file = segment::path(dir, segment_of(core, slot, first));
@@ -93,7 +94,7 @@ pub fn verify(dir: &Path) -> Result<Vec<Damage>> {
             damage.push(Damage { file: segment::path(dir, *number), position: *position, lost: Lost::Nothing });
         }
     }
-    damage.extend(bad_snapshots(core)?);
+    damage.extend(bad_snapshots(core, &snapshots));
     damage.sort_by(|a, b| (&a.file, a.position).cmp(&(&b.file, b.position)));
     Ok(damage)
 }
@@ -158,24 +159,23 @@ fn bad_places(core: &Core) -> Result<Vec<(u64, u64, u64)>> {
     Ok(bad)
 }
 
-/// By slot how many commits the last whole snapshot of a group covers.
-fn covered(core: &Core) -> Result<HashMap<u32, u64>> {
+/// By slot how many commits the last snapshot of a group covers; `None` where it is not what was written.
+fn snapshots(core: &Core) -> Result<BTreeMap<u32, Option<u64>>> {
     let snapshots = state::snapshots(&core.dir).map_err(|e| failed("list the state snapshots", e))?;
     let whole = |(slot, covers): (u32, Option<Covers>)| {
-        covers.filter(|_| state::is_whole(&core.dir, slot)).map(|covers| (slot, covers.commits))
+        (slot, covers.filter(|_| state::is_whole(&core.dir, slot)).map(|covers| covers.commits))
     };
-    Ok(snapshots.into_iter().filter_map(whole).collect())
+    Ok(snapshots.into_iter().map(whole).collect())
 }
 
-fn bad_snapshots(core: &Core) -> Result<Vec<Damage>> {
-    let snapshots = state::snapshots(&core.dir).map_err(|e| failed("list the state snapshots", e))?;
-    let bad = snapshots.into_iter().filter(|(slot, _)| !state::is_whole(&core.dir, *slot));
+fn bad_snapshots(core: &Core, snapshots: &BTreeMap<u32, Option<u64>>) -> Vec<Damage> {
+    let bad = snapshots.iter().filter(|(_, covered)| covered.is_none());
     let view = core.view.read();
     let damage = bad.map(|(slot, _)| {
-        let stream = view.layout.stream_of(slot);
+        let stream = view.layout.stream_of(*slot);
         let (group, partition) =
             stream.map_or((String::new(), 0), |(stream, partition)| (stream.name.clone(), partition));
-        Damage { file: state::path(&core.dir, slot), position: 0, lost: Lost::Snapshot { group, partition } }
+        Damage { file: state::path(&core.dir, *slot), position: 0, lost: Lost::Snapshot { group, partition } }
     });
-    Ok(damage.collect())
+    damage.collect()
 }

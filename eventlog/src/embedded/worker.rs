@@ -111,10 +111,15 @@ impl EmbeddedWorker {
         self.parts[at].growth.since_bytes = 0;
     }
 
+    fn slot(&self, partition: Partition) -> Result<u32> {
+        let part = self.parts.get(partition as usize);
+        let unknown = || LogError::UnknownTopic { topic: format!("{}, partition {partition}", self.topic) };
+        part.map(|part| part.slot).ok_or_else(unknown)
+    }
+
     fn commit_one(&mut self, partition: Partition, commit: Commit) -> Result<()> {
         let at = partition as usize;
-        let unknown = || LogError::UnknownTopic { topic: format!("{}, partition {partition}", self.topic) };
-        let slot = self.parts.get(at).ok_or_else(unknown)?.slot;
+        let slot = self.slot(partition)?;
         let mut job = Job::default();
         let mut raw = Vec::new();
         commit.changes.iter().for_each(|change| codec::put_change(&mut raw, change));
@@ -142,9 +147,7 @@ impl EmbeddedWorker {
         state: BTreeMap<Vec<u8>, Vec<u8>>,
         next: Offset,
     ) -> Result<()> {
-        let unknown = || LogError::UnknownTopic { topic: format!("{}, partition {partition}", self.topic) };
-        let slot = self.parts.get(partition as usize).ok_or_else(unknown)?.slot;
-        state::replace(&self.log.core, slot, state, next)?;
+        state::replace(&self.log.core, self.slot(partition)?, state, next)?;
         // Only now is it known where the work goes on; before, it would do some of it again.
         self.commit_one(partition, Commit { next, ..Commit::default() })
     }

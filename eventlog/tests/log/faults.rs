@@ -10,6 +10,19 @@ mod images;
 mod kills;
 mod limits;
 
+use std::time::Duration;
+
+use calltide_eventlog::embedded::{Cleaning, Groups};
+
+/// Takes all that is old and that no group has still to read: everything is old.
+const FREELY: Cleaning<'static> = Cleaning {
+    now: i64::MAX / 2,
+    settled: Duration::ZERO,
+    bytes_max: None,
+    protect: &|_, _| u64::MAX,
+    groups: Groups::Work,
+};
+
 /// How many times a fault is done: a tenth of `full`, or all.
 pub(crate) fn runs(full: u64) -> u64 {
     if std::env::var("FAULTS").is_ok_and(|how| how == "full") { full } else { full / 10 }

@@ -2,7 +2,10 @@
 //!
 //! For reports of this crate's own. It knows no tables but by name; how each statement is planned and run is the engine's.
 
+use std::sync::Arc;
+
 use calltide_schemas::tables::table;
+use tokio::runtime::Handle;
 use tokio::sync::oneshot;
 use tokio::time::Instant;
 
@@ -27,9 +30,8 @@ impl Engine {
         let begun = async {
             let permit = self.planners.permit(&principal, Author::Report, 0).await?;
             admitted.goes_on();
-            let inner = std::sync::Arc::clone(&self.inner);
-            let look =
-                move |handle: &tokio::runtime::Handle, _: oneshot::Sender<()>| handle.block_on(inner.present(defs));
+            let inner = Arc::clone(&self.inner);
+            let look = move |handle: &Handle, _: oneshot::Sender<()>| handle.block_on(inner.present(defs));
             self.on_a_planner(&admitted.asked, permit, look).await
         };
         let present = counted(admitted.in_time(self.inner.options.deadline, begun)).await;

@@ -1,13 +1,13 @@
 //! One bit of one file is another: of a segment, an index, the published end, the list of topics, a snapshot.
 
-use std::{collections::BTreeMap, fs, path::Path, time::Duration};
+use std::{collections::BTreeMap, fs, path::Path};
 
 use calltide_eventlog::{
     EventLog, Record,
-    embedded::{Cleaning, EmbeddedLog, Groups, Lost, verify},
+    embedded::{EmbeddedLog, Lost, verify},
 };
 
-use super::{Figures, runs};
+use super::{FREELY, Figures, runs};
 use crate::{
     CALLS, Dice, append, call,
     damage::{check_copy, copy, files, write},
@@ -50,14 +50,7 @@ fn a_flipped_bit_of_a_cleaned_log_is_harmless_or_reported_with_its_offsets() {
         append(&log, 0, n);
         log.append(CALLS, 0, vec![call(if n % 2 == 0 { n } else { 1001 })]).unwrap();
     }
-    let cleaning = Cleaning {
-        now: i64::MAX / 2,
-        settled: Duration::ZERO,
-        bytes_max: None,
-        protect: &|_, _| u64::MAX,
-        groups: Groups::Work,
-    };
-    assert!(log.clean(&cleaning).unwrap().rewritten > 10);
+    assert!(log.clean(&FREELY).unwrap().rewritten > 10);
     let (whole, lost) = read(&log);
     assert!(lost.is_empty() && whole.len() < 90, "{} calls", whole.len());
     drop(log);

@@ -12,10 +12,10 @@ use std::{
 
 use calltide_eventlog::{
     Change, Commit, EventLog, Output, Polled,
-    embedded::{self, Cleaning, EmbeddedLog, EmbeddedOptions, Groups},
+    embedded::{self, EmbeddedLog, EmbeddedOptions},
 };
 
-use super::{Figures, runs};
+use super::{FREELY, Figures, runs};
 use crate::{ALL, CALLS, Dice, EVENTS, assigned, call, event, ids, open, topics};
 
 const DIR: &str = "CALLTIDE_CRASH_DIR";
@@ -63,13 +63,6 @@ fn cleaning_child() {
     let Ok(dir) = std::env::var(DIR) else { return };
     let options = EmbeddedOptions { segment_bytes: 5_000, snapshot_bytes: 5_000 };
     let log = EmbeddedLog::open(Path::new(&dir), &topics(), options).unwrap();
-    let cleaning = Cleaning {
-        now: i64::MAX / 2,
-        settled: Duration::ZERO,
-        bytes_max: None,
-        protect: &|_, _| u64::MAX,
-        groups: Groups::Work,
-    };
     std::thread::scope(|scope| {
         scope.spawn(|| {
             let mut n = log.bounds(CALLS, 0).unwrap().1;
@@ -80,7 +73,7 @@ fn cleaning_child() {
             }
         });
         loop {
-            let done = log.clean(&cleaning).unwrap();
+            let done = log.clean(&FREELY).unwrap();
             if done.rewritten > 0 {
                 writeln!(std::io::stdout(), "cleaned {}", done.rewritten).unwrap();
             }
