@@ -4,9 +4,15 @@
 
 mod bench;
 mod generate;
+mod import;
+mod recycling;
 
 pub(crate) use bench::{Bench, BenchStage};
 pub(crate) use generate::Generate;
+pub(crate) use import::Import;
+pub(crate) use recycling::{
+    Contacts, ContactsLoad, ContactsStand, Dnc, DoNotCallArgs, Promise, Recycling, RecyclingReport, Simulate, Why,
+};
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -77,6 +83,15 @@ pub(crate) enum Command {
     /// Tell the story of a call, event by event, and why it got its status
     #[command(after_help = INSPECT_EXAMPLES)]
     Inspect(Inspect),
+    /// Load lists of contacts, hold and release them, promise calls
+    #[command(subcommand)]
+    Contacts(Contacts),
+    /// Say who may not be called
+    #[command(subcommand)]
+    Dnc(Dnc),
+    /// Tell why a contact is (not) called again, and what other rules would do
+    #[command(subcommand)]
+    Recycling(Recycling),
     /// Collect beside the PBXs and take it to Kafka; needs [log] kafka
     Ingest(Ingest),
     /// Derive calls from the events on Kafka and write the tables; several share the work
@@ -109,6 +124,9 @@ impl Command {
             | Self::Report(_)
             | Self::Sql(_)
             | Self::Inspect(_)
+            | Self::Contacts(_)
+            | Self::Dnc(_)
+            | Self::Recycling(_)
             | Self::Check(_)
             | Self::Log(_)
             | Self::Lake(_)
@@ -208,47 +226,14 @@ pub(crate) struct QueryApi {
     pub(crate) as_child: bool,
 }
 
-const IMPORT_EXAMPLES: &str = "\
-Importing again changes nothing; a file that grew gives what is new in it. While `up` runs on the
-data directory, the import goes through it.
-
-Examples:
-  calltide import --pbx site-a --cel Master.csv --queue-log queue_log --tz Europe/Moscow
-  calltide import --pbx site-a --ami recording.raw";
-
-/// Arguments of `import`.
-#[derive(Debug, ClapArgs)]
-#[command(after_help = IMPORT_EXAMPLES)]
-pub(crate) struct Import {
-    /// The PBX's id [default: the SystemName in the AMI recording]
-    #[arg(long, value_name = "ID")]
-    pub(crate) pbx: Option<String>,
-    /// An AMI recording: every byte a connection received; may be repeated
-    #[arg(long, value_name = "FILE")]
-    pub(crate) ami: Vec<PathBuf>,
-    /// A CSV file of cel_custom; may be repeated
-    #[arg(long, value_name = "FILE")]
-    pub(crate) cel: Vec<PathBuf>,
-    /// A queue_log; may be repeated
-    #[arg(long, value_name = "FILE")]
-    pub(crate) queue_log: Vec<PathBuf>,
-    /// The zone of local times in the files, e.g. Europe/Moscow [default: the PBX's configured zone, else UTC]
-    #[arg(long, value_name = "ZONE")]
-    pub(crate) tz: Option<String>,
-    /// The columns of the CEL files, if they differ from the README's mapping
-    #[arg(long, value_name = "NAMES", value_delimiter = ',')]
-    pub(crate) cel_columns: Vec<String>,
-    /// Leave calls open that are open at the end: more files follow
-    #[arg(long)]
-    pub(crate) keep_open: bool,
-}
-
 /// The reports.
 #[derive(Debug, Subcommand)]
 pub(crate) enum Report {
     /// What became of the calls: counts and percentages
     #[command(after_help = REPORT_EXAMPLES)]
     Outcomes(Outcomes),
+    /// What recycling came to: contacts by best class and verdict, and what calling again yields
+    Recycling(RecyclingReport),
 }
 
 const REPORT_EXAMPLES: &str = "\

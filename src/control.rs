@@ -10,6 +10,7 @@ use std::sync::{Arc, Mutex, Weak};
 use std::time::Duration;
 
 use calltide_eventlog::embedded::Cleaned;
+use calltide_schemas::recycling::Intake;
 use metrics_exporter_prometheus::PrometheusHandle;
 use serde::{Deserialize, Serialize};
 
@@ -17,6 +18,7 @@ use crate::config::Config;
 use crate::data::DataDir;
 use crate::errors::{Exit, Failure, Result};
 use crate::import::{self, Order, Outcome, Stage};
+use crate::intake;
 use crate::lake::{Told, Work};
 use crate::site::Site;
 
@@ -28,6 +30,7 @@ const METRICS_PATIENCE: Duration = Duration::from_secs(2);
 #[serde(rename_all = "snake_case")]
 enum Request {
     Import(Order),
+    Tell(Vec<Intake>),
     Upkeep(Work),
     CleanLog,
     Metrics,
@@ -39,6 +42,8 @@ enum Request {
 enum Reply {
     Stage(Stage),
     Done(Outcome),
+    /// What was said is in the log.
+    Heard,
     Upkept(Told),
     AllUpkept,
     LogCleaned(Cleaned),
@@ -55,8 +60,18 @@ pub(crate) fn import(data: &DataDir, order: &Order, told: &mut dyn FnMut(Stage))
             None
         }
         Reply::Done(outcome) => Some(outcome),
-        Reply::Upkept(_) | Reply::AllUpkept | Reply::LogCleaned(_) | Reply::Metrics(_) | Reply::Failed(_) => None,
+        Reply::Heard
+        | Reply::Upkept(_)
+        | Reply::AllUpkept
+        | Reply::LogCleaned(_)
+        | Reply::Metrics(_)
+        | Reply::Failed(_) => None,
     })
+}
+
+/// Says something to recycling by a running `up`. `None`: none is running.
+pub(crate) fn tell(data: &DataDir, said: Vec<Intake>) -> Result<Option<()>> {
+    ask(data, &Request::Tell(said), &mut |reply| matches!(reply, Reply::Heard).then_some(()))
 }
 
 /// Asks a running `up` to look after the tables. `None`: none is running.
@@ -67,7 +82,12 @@ pub(crate) fn upkeep(data: &DataDir, work: Work, told: &mut dyn FnMut(Told)) -> 
             None
         }
         Reply::AllUpkept => Some(()),
-        Reply::Stage(_) | Reply::Done(_) | Reply::LogCleaned(_) | Reply::Metrics(_) | Reply::Failed(_) => None,
+        Reply::Stage(_)
+        | Reply::Done(_)
+        | Reply::Heard
+        | Reply::LogCleaned(_)
+        | Reply::Metrics(_)
+        | Reply::Failed(_) => None,
     })
 }
 
@@ -77,6 +97,7 @@ pub(crate) fn clean_log(data: &DataDir) -> Result<Option<Cleaned>> {
         Reply::LogCleaned(done) => Some(done),
         Reply::Stage(_)
         | Reply::Done(_)
+        | Reply::Heard
         | Reply::Upkept(_)
         | Reply::AllUpkept
         | Reply::Metrics(_)
@@ -167,6 +188,12 @@ impl Control {
                 let metrics = metrics.clone();
                 let serve = move || match asked(&stream) {
                     Some(Request::Metrics) => tell_metrics(stream, &metrics),
+                    // Waits for no import either.
+                    Some(Request::Tell(said)) => {
+                        if let Some(site) = site.upgrade() {
+                            hear(stream, &site, said);
+                        }
+                    }
                     Some(request) => {
                         let _turn = turn.lock();
                         // Gone: the process is ending.
@@ -206,8 +233,16 @@ fn serve(stream: UnixStream, site: &Site, config: &Config, request: Request) {
         Request::Import(order) => import_now(stream, site, config, &order),
         Request::Upkeep(work) => upkeep_now(stream, site, config, work),
         Request::CleanLog => clean_log_now(stream, site, config),
-        Request::Metrics => {}
+        Request::Metrics | Request::Tell(_) => {}
     }
+}
+
+fn hear(mut stream: UnixStream, site: &Site, said: Vec<Intake>) {
+    let reply = match intake::append(&*site.log, said) {
+        Ok(()) => Reply::Heard,
+        Err(error) => Reply::Failed(error.into()),
+    };
+    drop(send(&mut stream, &reply));
 }
 
 /// Does not wait for its turn: an import may take hours.

@@ -21,6 +21,7 @@ use crate::cluster;
 use crate::config::Config;
 use crate::control;
 use crate::errors::{Exit, Failure, Result};
+use crate::fold::Time;
 use crate::output;
 use crate::site::Site;
 
@@ -95,7 +96,7 @@ pub(crate) fn run(places: &Places, asked: &Import) -> Result<()> {
         output::complain(&format!("{}the processors derive calls from it now\n", Read::from(summary)));
         return Ok(());
     }
-    let outcome = match Site::open(&data, &config) {
+    let outcome = match Site::open(&data, &config, Time::Stands) {
         Ok(site) => {
             let outcome = carry_out(&site, &config, &order, &mut |stage| bar.show(stage));
             // What was appended before an error is derived all the same.

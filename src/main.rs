@@ -10,15 +10,18 @@ mod clock;
 mod cluster;
 mod collectors;
 mod config;
+mod contacts;
 mod control;
 mod data;
 mod demo;
 mod errors;
 mod fold;
+mod folds;
 mod generate;
 mod import;
 mod ingest;
 mod inspect;
+mod intake;
 mod lake;
 mod log;
 mod outcome_table;
@@ -28,6 +31,8 @@ mod processor;
 mod queries;
 mod query_api;
 mod reader;
+mod recycling;
+mod recycling_table;
 mod replay;
 mod report;
 mod site;
@@ -70,6 +75,9 @@ fn run(args: Args) -> Result<ExitCode> {
         Command::Report(report) => report::run(places, &report),
         Command::Sql(sql) => sql::run(places, &sql),
         Command::Inspect(inspect) => inspect::run(places, &inspect),
+        Command::Contacts(asked) => contacts::run(places, &asked),
+        Command::Dnc(asked) => contacts::run_dnc(places, &asked),
+        Command::Recycling(asked) => recycling::run(places, &asked),
         Command::Check(check) => return check::run(places, &check),
         Command::Log(log) => return log::run(places, &log),
         Command::Lake(asked) => lake::run(places, &asked),

@@ -13,10 +13,12 @@ use tokio::sync::watch;
 use tokio::task::spawn_blocking;
 
 use crate::args::{Places, Processor};
+use crate::clock;
 use crate::cluster;
 use crate::config::Config;
 use crate::errors::{Exit, Failure, Result};
-use crate::fold::{AtEnd, FoldThread};
+use crate::fold::{AtEnd, Derives, FoldThread, Time};
+use crate::folds::CONFIGURATION;
 use crate::place::Place;
 use crate::query_api::{listen_anywhere, metrics, of_this_process, runtime, serve_status, told_to_stop, url};
 
@@ -83,12 +85,16 @@ impl Work {
         let lake = place.open_or_wait()?;
         let member = Membership::join(Arc::clone(&log))?;
         let lake = LakeThread::start(lake, log, config.lake.options(), member.tables())?;
+        let rules = config.site_rules(clock::now(), CONFIGURATION)?;
         let mut folds = Vec::new();
         for worker in 0..workers {
             // A member of the group each.
             let options = KafkaOptions { instance: format!("{}-{worker}", cluster.instance), ..cluster.clone() };
             let Some(log) = cluster::open_patiently(&options, config, &must_stop)? else { break };
-            folds.push(FoldThread::start(log, config.calls.settings(), AtEnd::Leave)?);
+            let rules = Derives::Contacts(rules.clone());
+            for derives in [Derives::Calls(config.call_settings()), rules, Derives::Numbers] {
+                folds.push(FoldThread::start(Arc::clone(&log), derives, Time::GoesOn, AtEnd::Leave)?);
+            }
         }
         Ok(Some(Self { folds, lake, member }))
     }

@@ -13,19 +13,24 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
+use calltide_eventlog::EventLog;
 use calltide_query_api::Engine;
 use calltide_query_api::http::{MetricsText, ServeError, router, serve, serve_anybody, waiting_router};
+use calltide_query_api::recycling::{Recycling, Takes};
 use calltide_schemas::metrics::exposed::{EXPOSED, Shape};
+use calltide_schemas::recycling::Intake;
 use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::{oneshot, watch};
 
 use crate::args::{Places, QueryApi};
+use crate::clock;
 use crate::config::Config;
 use crate::control;
 use crate::data::DataDir;
 use crate::errors::{Exit, Failure, Result};
+use crate::intake;
 use crate::reader;
 
 /// mimalloc's: after how many milliseconds it gives memory back.
@@ -51,9 +56,9 @@ pub(crate) fn run(places: &Places, asked: &QueryApi) -> Result<()> {
     runtime()?.block_on(async {
         let listener = if asked.as_child { inherited()? } else { listen(&config.http.listen).await? };
         let is_shared = config.log.is_shared();
-        let open = move || reader::engine(&data, &config, reader::Patience::Waits);
+        let open = move || Served::open(&data, &config);
         let opened = if is_shared { open_beside(&listener, Arc::clone(&metrics), open).await? } else { Some(open()?) };
-        let Some(engine) = opened else { return Ok(()) };
+        let Some(served) = opened else { return Ok(()) };
         tracing::info!(url = url(&listener), pid = std::process::id(), "serving queries");
         let stop = async {
             match parent {
@@ -64,16 +69,69 @@ pub(crate) fn run(places: &Places, asked: &QueryApi) -> Result<()> {
                 None => told_to_stop().await,
             }
         };
-        serve_on(listener, Arc::new(engine), metrics, stop).await
+        serve_on(listener, served, metrics, stop).await
     })
+}
+
+/// What is served: answers, and the way of dialers.
+pub(crate) struct Served {
+    engine: Arc<Engine>,
+    recycling: Option<Arc<Recycling>>,
+}
+
+impl Served {
+    fn open(data: &DataDir, config: &Config) -> Result<Self> {
+        let log = reader::log(data, config, reader::Patience::Waits)?;
+        let engine = Arc::new(reader::engine_over(data, config, log.clone())?);
+        match log {
+            Some(log) if config.log.is_shared() => {
+                Self::with(engine, config, Arc::clone(&log), Arc::new(ToTheLog(log)))
+            }
+            Some(log) => Self::with(engine, config, log, Arc::new(ByUp(data.clone()))),
+            None => Ok(Self { engine, recycling: None }),
+        }
+    }
+
+    /// Over a log that this process writes to.
+    pub(crate) fn over(engine: Arc<Engine>, config: &Config, log: Arc<dyn EventLog>) -> Result<Self> {
+        Self::with(engine, config, Arc::clone(&log), Arc::new(ToTheLog(log)))
+    }
+
+    fn with(engine: Arc<Engine>, config: &Config, log: Arc<dyn EventLog>, takes: Arc<dyn Takes>) -> Result<Self> {
+        let started = Recycling::start(log, takes, config.country(), clock::now());
+        let started = started.map_err(|e| Failure::new(Exit::Failed, "cannot follow what is due").because(&e))?;
+        Ok(Self { engine, recycling: Some(Arc::new(started)) })
+    }
+}
+
+/// What is said to recycling goes to the brokers.
+struct ToTheLog(Arc<dyn EventLog>);
+
+impl Takes for ToTheLog {
+    fn take(&self, said: Vec<Intake>) -> std::result::Result<(), String> {
+        intake::append(&*self.0, said).map_err(|error| error.to_string())
+    }
+}
+
+/// What is said to recycling goes to the process that writes the log.
+struct ByUp(DataDir);
+
+impl Takes for ByUp {
+    fn take(&self, said: Vec<Intake>) -> std::result::Result<(), String> {
+        match control::tell(&self.0, said) {
+            Ok(Some(())) => Ok(()),
+            Ok(None) => Err("`calltide up` does not run on this data directory".to_owned()),
+            Err(failure) => Err(failure.error().to_owned()),
+        }
+    }
 }
 
 /// Opens log and tables, and tells whoever asks meanwhile that they are waited for. `None`: it was told to stop before.
 async fn open_beside(
     listener: &TcpListener,
     metrics: MetricsText,
-    open: impl FnOnce() -> Result<Engine> + Send + 'static,
-) -> Result<Option<Engine>> {
+    open: impl FnOnce() -> Result<Served> + Send + 'static,
+) -> Result<Option<Served>> {
     let failed = |e: &dyn std::error::Error| Failure::new(Exit::Failed, "cannot start").because(e);
     let socket = listener.as_fd().try_clone_to_owned().map_err(|e| failed(&e))?;
     let socket = TcpListener::from_std(std::net::TcpListener::from(socket)).map_err(|e| failed(&e))?;
@@ -194,11 +252,21 @@ pub(crate) fn url(listener: &TcpListener) -> String {
 /// Serves until `stop` is ready.
 pub(crate) async fn serve_on(
     listener: TcpListener,
-    engine: Arc<Engine>,
+    served: Served,
     metrics: MetricsText,
     stop: impl Future<Output = ()> + Send + 'static,
 ) -> Result<()> {
-    serve(listener, router(engine, Some(metrics)), stop).await.map_err(|e| Failure::of(Exit::Failed, &e))
+    let streams = served.recycling.clone();
+    let stop = async move {
+        stop.await;
+        // They have no end of their own.
+        if let Some(recycling) = streams {
+            recycling.end_streams();
+        }
+    };
+    serve(listener, router(served.engine, Some(metrics), served.recycling), stop)
+        .await
+        .map_err(|e| Failure::of(Exit::Failed, &e))
 }
 
 /// Serves a process's health and metrics until told to stop.

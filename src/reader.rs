@@ -1,4 +1,6 @@
 //! Opens tables and log for questions, beside whoever writes to them.
+//!
+//! Must not know what is asked; limits and patience come from the configuration.
 
 use std::cell::RefCell;
 use std::sync::Arc;
@@ -92,7 +94,11 @@ pub(crate) fn log(data: &DataDir, config: &Config, patience: Patience) -> Result
 
 /// The engine over what is there: tables and log, or tables alone.
 pub(crate) fn engine(data: &DataDir, config: &Config, patience: Patience) -> Result<Engine> {
-    let log = log(data, config, patience)?;
+    engine_over(data, config, log(data, config, patience)?)
+}
+
+/// The same over a log that is open.
+pub(crate) fn engine_over(data: &DataDir, config: &Config, log: Option<Arc<dyn EventLog>>) -> Result<Engine> {
     if log.is_none() && !config.lake.place(data)?.may_have_tables() {
         return Err(Failure::new(Exit::NotFound, format!("there is no data in {}", data.path().display())).hint(
             "`calltide import` or `calltide up` makes it; give the right directory with --data, or try `calltide demo`",

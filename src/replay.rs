@@ -9,22 +9,24 @@ use std::sync::Arc;
 use calltide_eventlog::embedded::EmbeddedLog;
 use calltide_eventlog::{EventLog, Offset, ReadRecord, Record};
 use calltide_processor::calls::Calls;
-use calltide_processor::fold::{Effects, Fold as _};
+use calltide_processor::fold::{Effects, Fold};
 use calltide_processor::lake::{GenerationWriter, Lake, LakeThread, Tables};
+use calltide_processor::recycling::{Contacts, Numbers};
 use calltide_query_api::engine::{Engine, EngineOptions, LakePlace, Principal};
-use calltide_schemas::topics::{EVENTS, TOPICS};
+use calltide_schemas::topics::{EVENTS, IN_CONTACTS, IN_NUMBERS, TOPICS};
 use indicatif::{ProgressBar, ProgressStyle};
 
 use crate::args::{Places, Replay, ReplayFrom};
 use crate::cluster;
 use crate::config::Config;
 use crate::errors::{Exit, Failure, Result};
-use crate::fold::FOLD;
 use crate::output;
 use crate::site::open_log;
 
 /// Rows that wait in memory before they are written.
 const BYTES_MAX: usize = 64 << 20;
+/// The group of the fold of calls.
+const FOLD: &str = "calls";
 /// Read from the log at once.
 const READ_BYTES: usize = 4 << 20;
 /// Offsets read from the archive at once: some tens of megabytes.
@@ -61,6 +63,7 @@ pub(crate) fn run(places: &Places, asked: &Replay) -> Result<()> {
         next = replay.archive(place.readable()?, end, &bar)?;
     }
     replay.log(&*log, next, end, &bar)?;
+    replay.recycling(&log)?;
     bar.finish_and_clear();
     let (rows, generation) = replay.finish(&log, end)?;
     output::note(&format!("derived {rows} rows again from {end} records; the tables are generation {generation}"));
@@ -73,21 +76,78 @@ struct Derivation {
     state: BTreeMap<Vec<u8>, Option<Vec<u8>>>,
     tables: GenerationWriter,
     rows: u64,
+    /// The states of other folds.
+    others: Vec<Derived>,
+    /// Tables that are taken over as they are.
+    carried: Vec<&'static str>,
+}
+
+/// A fold's state, derived anew.
+struct Derived {
+    group: &'static str,
+    topic: &'static str,
+    state: BTreeMap<Vec<u8>, Vec<u8>>,
+    /// Where its work goes on.
+    next: Offset,
 }
 
 impl Derivation {
     fn new(lake: &Lake, config: &Config) -> Result<Self> {
         let mut tables = lake.new_generation(BYTES_MAX)?;
         tables.carry_over("inputs", 1)?;
-        Ok(Self { fold: Calls::new(config.calls.settings()), state: BTreeMap::new(), tables, rows: 0 })
+        let (others, carried) = (Vec::new(), Vec::new());
+        let fold = Calls::new(config.call_settings());
+        Ok(Self { fold, state: BTreeMap::new(), tables, rows: 0, others, carried })
     }
 
-    fn take(&mut self, records: impl Iterator<Item = Record>) -> Result<()> {
-        let mut effects = Effects::default();
-        for record in records {
-            self.fold.apply(&record, &mut effects);
+    /// The folds of recycling take in again what they were told; what calls come to now is not told again. Where the log does
+    /// not reach back to its beginning, their tables stay as they are.
+    fn recycling(&mut self, log: &EmbeddedLog) -> Result<()> {
+        if log.bounds(IN_CONTACTS, 0)?.0 > 0 || log.bounds(IN_NUMBERS, 0)?.0 > 0 {
+            for topic in
+                TOPICS.iter().filter(|topic| topic.writer.contains("`contacts`") || topic.writer.contains("`numbers`"))
+            {
+                if let Some(table) = topic.table {
+                    self.tables.carry_over(table, 1)?;
+                    self.carried.push(topic.name);
+                }
+            }
+            output::note(
+                "the log does not reach back to the first contacts: verdicts and do-not-call entries stay as they are",
+            );
+            return Ok(());
         }
-        self.state.extend(self.fold.changes().into_iter().map(|change| (change.key, change.value)));
+        self.other(log, "contacts", IN_CONTACTS, Contacts::new())?;
+        self.other(log, "numbers", IN_NUMBERS, Numbers::new())
+    }
+
+    fn other(
+        &mut self,
+        log: &EmbeddedLog,
+        group: &'static str,
+        topic: &'static str,
+        mut fold: impl Fold,
+    ) -> Result<()> {
+        let (mut next, end) = log.bounds(topic, 0)?;
+        let mut state = BTreeMap::new();
+        while next < end {
+            let batch = log.read(topic, 0, next, READ_BYTES)?;
+            let mut effects = Effects::default();
+            batch.records.iter().for_each(|read| fold.apply(&read.record, &mut effects));
+            for change in fold.changes() {
+                match change.value {
+                    Some(value) => drop(state.insert(change.key, value)),
+                    None => drop(state.remove(&change.key)),
+                }
+            }
+            self.push(effects)?;
+            next = batch.next;
+        }
+        self.others.push(Derived { group, topic, state, next: end });
+        Ok(())
+    }
+
+    fn push(&mut self, effects: Effects) -> Result<()> {
         for output in effects.outputs {
             let table = TOPICS.iter().find(|topic| topic.name == output.topic).and_then(|topic| topic.table);
             if let Some(table) = table {
@@ -98,6 +158,15 @@ impl Derivation {
             }
         }
         Ok(())
+    }
+
+    fn take(&mut self, records: impl Iterator<Item = Record>) -> Result<()> {
+        let mut effects = Effects::default();
+        for record in records {
+            self.fold.apply(&record, &mut effects);
+        }
+        self.state.extend(self.fold.changes().into_iter().map(|change| (change.key, change.value)));
+        self.push(effects)
     }
 
     fn log(&mut self, log: &dyn EventLog, from: Offset, end: Offset, bar: &ProgressBar) -> Result<()> {
@@ -147,8 +216,12 @@ impl Derivation {
     fn finish(self, log: &EmbeddedLog, end: Offset) -> Result<(u64, String)> {
         let state = self.state.into_iter().filter_map(|(key, value)| Some((key, value?)));
         log.replace_state((FOLD, EVENTS, 0), state.collect(), end)?;
+        for Derived { group, topic, state, next } in self.others {
+            log.replace_state((group, topic, 0), state, next)?;
+        }
         let mut progress = Vec::new();
-        for topic in TOPICS.iter().filter(|topic| topic.name != EVENTS) {
+        let carried = |name: &str| name == EVENTS || self.carried.contains(&name);
+        for topic in TOPICS.iter().filter(|topic| topic.table.is_some() && !carried(topic.name)) {
             progress.push((topic.name.to_owned(), 0, log.bounds(topic.name, 0)?.1));
         }
         Ok((self.rows, self.tables.finish(&progress)?))

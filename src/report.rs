@@ -2,19 +2,40 @@
 
 use calltide_query_api::reports::instant;
 use calltide_query_api::reports::outcomes::{OutcomesQuery, outcomes};
+use calltide_query_api::reports::recycling::{RecyclingQuery, recycling};
 use calltide_schemas::metrics;
 use calltide_schemas::metrics::Statuses;
 
-use crate::args::{Basis, Format, Outcomes, Places, Report};
+use crate::args::{Basis, Format, Outcomes, Places, RecyclingReport, Report};
 use crate::errors::Result;
 use crate::outcome_table;
 use crate::output;
 use crate::reader::Reader;
+use crate::recycling_table;
 use crate::sql::written;
 
 /// Runs the command.
 pub(crate) fn run(places: &Places, asked: &Report) -> Result<()> {
-    let Report::Outcomes(asked) = asked;
+    match asked {
+        Report::Outcomes(asked) => outcomes_report(places, asked),
+        Report::Recycling(asked) => recycling_report(places, asked),
+    }
+}
+
+fn recycling_report(places: &Places, asked: &RecyclingReport) -> Result<()> {
+    let reader = Reader::open(places)?;
+    let moment = |text: &Option<String>| text.as_deref().map(|text| instant(text, &asked.tz)).transpose();
+    let (from, to) = (moment(&asked.from)?, moment(&asked.to)?);
+    let query = RecyclingQuery { by: asked.by.clone(), from, to, tz: asked.tz.clone() };
+    let report = reader.ask(async |engine| recycling(engine, &query).await)?;
+    reader.tell_of_lacking(&report.output);
+    match asked.format {
+        Format::Table => output::data(recycling_table::tables(&report)?.as_bytes()),
+        Format::Json | Format::Csv => output::data(&written(&report.output, asked.format)?),
+    }
+}
+
+fn outcomes_report(places: &Places, asked: &Outcomes) -> Result<()> {
     let reader = Reader::open(places)?;
     let query = query(asked)?;
     let report = reader.ask(async |engine| outcomes(engine, &query).await)?;

@@ -6,15 +6,17 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use calltide_eventlog::EventLog;
 use calltide_eventlog::embedded::{Cleaned, Cleaning, EmbeddedLog, EmbeddedOptions, Groups};
+use calltide_eventlog::{EventLog, Offset};
 use calltide_processor::lake::{Done, LakeThread, Tables, Upkeep};
+use calltide_schemas::topics::TOPICS;
 
 use crate::clock;
 use crate::config::Config;
 use crate::data::DataDir;
 use crate::errors::Result;
-use crate::fold::{AtEnd, FoldThread};
+use crate::fold::Time;
+use crate::folds::Folds;
 
 /// What was written to the log within this time stays: longer than a query may take between looking at the tables and
 /// reading what the log has beyond them.
@@ -25,7 +27,7 @@ pub(crate) struct Site {
     /// Where events are appended to.
     pub(crate) log: Arc<dyn EventLog>,
     files: Arc<EmbeddedLog>,
-    fold: FoldThread,
+    folds: Folds,
     lake: LakeThread,
 }
 
@@ -34,18 +36,18 @@ impl Site {
     ///
     /// # Errors
     /// Among others with [`Exit::Locked`] while another process writes to it.
-    pub(crate) fn open(data: &DataDir, config: &Config) -> Result<Self> {
+    pub(crate) fn open(data: &DataDir, config: &Config, time: Time) -> Result<Self> {
         let files = open_log(data, config)?;
         let log: Arc<dyn EventLog> = Arc::clone(&files) as _;
         let lake = config.lake.place(data)?.open_or_wait()?;
         let lake = LakeThread::start(lake, Arc::clone(&log), config.lake.options(), Tables::All)?;
-        let fold = FoldThread::start(Arc::clone(&log), config.calls.settings(), AtEnd::CatchUp)?;
-        Ok(Self { log, files, fold, lake })
+        let folds = Folds::start(&log, config, time)?;
+        Ok(Self { log, files, folds, lake })
     }
 
     /// Returns when everything that is in the log now is derived and in the lake.
     pub(crate) fn flush(&self) -> Result<()> {
-        self.fold.caught_up()?;
+        self.folds.caught_up()?;
         Ok(self.lake.flush_and_wait()?)
     }
 
@@ -61,12 +63,12 @@ impl Site {
 
     /// Ends the fold, so that nobody waits for what it cannot do, e.g. on a full disk. What was appended stays.
     pub(crate) fn give_up(&self) {
-        self.fold.give_up();
+        self.folds.give_up();
     }
 
     /// Derives and writes what is there, and ends the threads.
     pub(crate) fn close(self) -> Result<()> {
-        self.fold.stop()?;
+        self.folds.stop()?;
         Ok(self.lake.stop()?)
     }
 }
@@ -79,7 +81,11 @@ pub(crate) fn open_log(data: &DataDir, config: &Config) -> Result<Arc<EmbeddedLo
 /// Removes from the log what is older than it is to stay, or too much, as far as the tables have it.
 pub(crate) fn clean_log(log: &EmbeddedLog, lake: &LakeThread, config: &Config) -> Result<Cleaned> {
     let stored = lake.stored()?;
-    let protect = |topic: &str, partition| stored.get(&(topic.to_owned(), partition)).copied().unwrap_or(0);
+    let protect = |topic: &str, partition| match TOPICS.iter().find(|known| known.name == topic) {
+        // No table has it: whoever works with it has taken it in, see `groups`.
+        Some(known) if known.table.is_none() => Offset::MAX,
+        Some(_) | None => stored.get(&(topic.to_owned(), partition)).copied().unwrap_or(0),
+    };
     let cleaning = Cleaning {
         now: clock::now().0,
         settled: LOG_SETTLED,

@@ -13,6 +13,7 @@ use crate::collectors::Collectors;
 use crate::config::Config;
 use crate::control::Control;
 use crate::errors::{Exit, Failure, Result};
+use crate::fold::Time;
 use crate::queries;
 use crate::query_api::{listen, metrics, runtime};
 use crate::site::Site;
@@ -30,7 +31,7 @@ pub(crate) fn run(places: &Places, asked: &Up) -> Result<()> {
             .hint("over Kafka the roles run apart: `calltide ingest`, `calltide processor`, `calltide query-api`"));
     }
     let collectors = Collectors::of(&config)?;
-    let site = Arc::new(Site::open(&data, &config)?);
+    let site = Arc::new(Site::open(&data, &config, Time::GoesOn)?);
     let control = match Control::open(&data, &site, Arc::clone(&config), metrics) {
         Ok(control) => Some(control),
         Err(failure) => {

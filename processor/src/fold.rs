@@ -6,6 +6,7 @@
 use std::collections::BTreeMap;
 
 use calltide_eventlog::{Change, Output, Record};
+use calltide_schemas::Micros;
 use calltide_schemas::metrics::exposed::Exposed;
 use serde::Serialize;
 
@@ -16,6 +17,16 @@ pub trait Fold: Send {
 
     /// The state entries that changed since the last call, each key once; they are committed together with the effects.
     fn changes(&mut self) -> Vec<Change>;
+
+    /// Whether there is more to be done than was done with the last record: a tick now does the next part of it.
+    fn has_more(&self) -> bool {
+        false
+    }
+
+    /// When something is to be done next: a tick is wanted then.
+    fn next_look(&self) -> Option<Micros> {
+        None
+    }
 
     /// What `/metrics` is to show of the state: the values that changed since the last call.
     fn measures(&mut self) -> Vec<Measure> {

@@ -7,5 +7,6 @@
 pub mod calls;
 pub mod fold;
 pub mod lake;
+pub mod recycling;
 pub mod runtime;
 pub mod vocabulary;

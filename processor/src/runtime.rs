@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use calltide_eventlog::{Batch, Commit, EventLog, LogError, Offset, Partition, Polled, Worker};
+use calltide_schemas::Micros;
 use calltide_schemas::metrics::exposed::Shape;
 
 use crate::fold::{Effects, Fold, Measure};
@@ -74,6 +75,22 @@ impl<F: Fold> Driver<F> {
     /// The log's.
     pub fn join(log: &dyn EventLog, name: &str, topic: &str, restore: Restore<F>) -> Result<Self, RuntimeError> {
         Ok(Self { name: name.to_owned(), worker: log.worker(name, topic)?, restore, folds: BTreeMap::new() })
+    }
+
+    /// The partitions that are its own now.
+    pub fn partitions(&self) -> Vec<Partition> {
+        self.folds.keys().copied().collect()
+    }
+
+    /// The partitions of which there is more to be done than was done with the last record, see [`Fold::has_more`].
+    pub fn have_more(&self) -> Vec<Partition> {
+        self.folds.iter().filter(|(_, fold)| fold.has_more()).map(|(partition, _)| *partition).collect()
+    }
+
+    /// The partitions of which something is to be done by now, see [`Fold::next_look`].
+    pub fn due(&self, now: Micros) -> Vec<Partition> {
+        let is_due = |fold: &F| fold.next_look().is_some_and(|at| at <= now);
+        self.folds.iter().filter(|(_, fold)| is_due(fold)).map(|(partition, _)| *partition).collect()
     }
 
     /// Processes what is there in all partitions, or waits for it as long as `timeout`.

@@ -10,6 +10,8 @@ pub mod headers;
 pub mod journals;
 pub mod lake;
 pub mod metrics;
+pub mod numbers;
+pub mod recycling;
 pub mod status;
 pub mod tables;
 pub mod time;

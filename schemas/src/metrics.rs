@@ -18,6 +18,8 @@ pub enum Unit {
     Percent,
     /// Milliseconds.
     Millis,
+    /// How many of one for each of another; null over zero.
+    Ratio,
 }
 
 /// What a row of a report counts.
@@ -103,6 +105,77 @@ pub const OUTCOMES: &[Metric] = &[
     millis("talk_ms", "coalesce(sum(talk_ms), 0)", "conversation with agents, hold left out, summed", PER_ATTEMPT),
 ];
 
+/// The metrics of the recycling report. Its rows are contacts (`kind = 'contact'`) and attempts for them; those counted per
+/// contact have no meaning where rows are grouped by what only attempts have.
+pub const RECYCLING: &[Metric] = &[
+    count("contacts", "count(*) FILTER (WHERE kind = 'contact')", "contacts loaded or dialled", PER_CONTACT),
+    count("connected", "count(*) FILTER (WHERE best_class = 'connected')", "of these, connected at best", PER_CONTACT),
+    count(
+        "unanswered",
+        "count(*) FILTER (WHERE best_class = 'unanswered')",
+        "of these, unanswered at best",
+        PER_CONTACT,
+    ),
+    count("failed", "count(*) FILTER (WHERE best_class = 'failed')", "of these, failed at best", PER_CONTACT),
+    count(
+        "pending",
+        "count(*) FILTER (WHERE best_class = 'pending')",
+        "of these, without a closed attempt",
+        PER_CONTACT,
+    ),
+    percent("connected_pct", "100.0 * {connected} / nullif({contacts}, 0)", "connected / contacts", PER_CONTACT),
+    percent("unanswered_pct", "100.0 * {unanswered} / nullif({contacts}, 0)", "unanswered / contacts", PER_CONTACT),
+    percent("failed_pct", "100.0 * {failed} / nullif({contacts}, 0)", "failed / contacts", PER_CONTACT),
+    percent("pending_pct", "100.0 * {pending} / nullif({contacts}, 0)", "pending / contacts", PER_CONTACT),
+    count("open", "count(*) FILTER (WHERE verdict IN ('retry', 'held'))", "contacts still to be called", PER_CONTACT),
+    count("retry", "count(*) FILTER (WHERE verdict = 'retry')", "to be called at a known time", PER_CONTACT),
+    count("held", "count(*) FILTER (WHERE verdict = 'held')", "not called for now", PER_CONTACT),
+    count("done", "count(*) FILTER (WHERE verdict = 'done')", "reached, here or elsewhere", PER_CONTACT),
+    count(
+        "exhausted",
+        "count(*) FILTER (WHERE verdict = 'exhausted')",
+        "called as often as the rules allow",
+        PER_CONTACT,
+    ),
+    count("suppressed", "count(*) FILTER (WHERE verdict = 'suppressed')", "must not be called", PER_CONTACT),
+    count("invalid", "count(*) FILTER (WHERE verdict = 'invalid')", "without a number that exists", PER_CONTACT),
+    count("retargeted", "count(*) FILTER (WHERE verdict = 'retarget')", "went on elsewhere", PER_CONTACT),
+    count(
+        "closed",
+        "count(*) FILTER (WHERE verdict = 'closed')",
+        "off the list, or of a campaign that ended",
+        PER_CONTACT,
+    ),
+    count("dials", "count(*) FILTER (WHERE kind = 'attempt' AND dialled)", "attempts really dialled", BOTH),
+    count("answered", "count(*) FILTER (WHERE class = 'connected')", "of these, connected", BOTH),
+    count(
+        "reached",
+        "count(*) FILTER (WHERE kind = 'attempt' AND handled_by = 'agent')",
+        "of these, handled by an agent",
+        BOTH,
+    ),
+    percent("reached_pct", "100.0 * {reached} / nullif({dials}, 0)", "reached / dials", BOTH),
+    ratio("dials_per_reached", "1.0 * {dials} / nullif({reached}, 0)", "attempts per connect: dials / reached", BOTH),
+    count(
+        "recycled",
+        "count(*) FILTER (WHERE dialled AND attempt_no >= 2)",
+        "dials that were the second or a later attempt",
+        BOTH,
+    ),
+    count(
+        "recycled_reached",
+        "count(*) FILTER (WHERE attempt_no >= 2 AND handled_by = 'agent')",
+        "of these, handled by an agent",
+        BOTH,
+    ),
+    percent(
+        "recycle_yield_pct",
+        "100.0 * {recycled_reached} / nullif({recycled}, 0)",
+        "recycle yield: reached on attempt 2 or later / such attempts",
+        BOTH,
+    ),
+];
+
 const fn count(name: &'static str, formula: &'static str, doc: &'static str, bases: &'static [Basis]) -> Metric {
     Metric { name, version: 1, unit: Unit::Count, formula, doc, bases }
 }
@@ -115,13 +188,17 @@ const fn millis(name: &'static str, formula: &'static str, doc: &'static str, ba
     Metric { name, version: 1, unit: Unit::Millis, formula, doc, bases }
 }
 
+const fn ratio(name: &'static str, formula: &'static str, doc: &'static str, bases: &'static [Basis]) -> Metric {
+    Metric { name, version: 1, unit: Unit::Ratio, formula, doc, bases }
+}
+
 impl Metric {
-    /// The formula with the metrics it names written out.
-    pub fn sql(&self) -> String {
+    /// The formula with the metrics of its report that it names written out.
+    pub fn sql(&self, report: &[Self]) -> String {
         let mut sql = self.formula.to_owned();
         // Every round removes one level of names; formulas name earlier metrics only, so this ends.
         while sql.contains('{') {
-            for metric in OUTCOMES {
+            for metric in report {
                 sql = sql.replace(&format!("{{{}}}", metric.name), metric.formula);
             }
         }
@@ -161,14 +238,16 @@ mod tests {
 
     #[test]
     fn every_name_in_a_formula_is_an_earlier_metric() {
-        for (place, metric) in OUTCOMES.iter().enumerate() {
-            let mut rest = metric.formula;
-            while let Some((_, after)) = rest.split_once('{') {
-                let (name, after) = after.split_once('}').expect("a closed name");
-                assert!(OUTCOMES[..place].iter().any(|m| m.name == name), "{}: {name}", metric.name);
-                rest = after;
+        for report in [OUTCOMES, RECYCLING] {
+            for (place, metric) in report.iter().enumerate() {
+                let mut rest = metric.formula;
+                while let Some((_, after)) = rest.split_once('{') {
+                    let (name, after) = after.split_once('}').expect("a closed name");
+                    assert!(report[..place].iter().any(|m| m.name == name), "{}: {name}", metric.name);
+                    rest = after;
+                }
+                assert!(!metric.sql(report).contains('{'));
             }
-            assert!(!metric.sql().contains('{'));
         }
     }
 

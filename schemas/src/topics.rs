@@ -11,6 +11,24 @@ pub const PREFIX: &str = "calltide.";
 /// Raw envelopes, keyed by PBX.
 pub const EVENTS: &str = "calltide.events";
 
+/// What the fold `contacts` is told, see [`crate::recycling`].
+pub const IN_CONTACTS: &str = "calltide.in.contacts";
+
+/// What the fold `numbers` is told.
+pub const IN_NUMBERS: &str = "calltide.in.numbers";
+
+/// Who may be called again: of each contact the latest verdict, as long as it is `retry`.
+pub const RETRY_LATER: &str = "calltide.retry-later";
+
+/// Who may be called now.
+pub const RETRY_DUE: &str = "calltide.retry-due";
+
+/// Who goes on elsewhere.
+pub const RETARGET: &str = "calltide.retarget";
+
+/// Which dialer has what is due.
+pub const LEASES: &str = "calltide.leases";
+
 /// Without records: the tables are shared out among the lake's writers by its partitions, the nth of which stands for the nth
 /// of [`crate::tables::TABLES`].
 pub const LAKE_WRITERS: &str = "calltide.lake-writers";
@@ -42,6 +60,8 @@ pub struct TopicDef {
 }
 
 const FOLD: &str = "processor, fold `calls`";
+const CONTACTS: &str = "processor, fold `contacts`";
+const NUMBERS: &str = "processor, fold `numbers`";
 
 /// All topics, upstream first.
 pub const TOPICS: &[TopicDef] = &[
@@ -84,6 +104,109 @@ pub const TOPICS: &[TopicDef] = &[
         "source_id",
         "sources",
     ),
+    TopicDef {
+        name: IN_CONTACTS,
+        doc: "what the fold `contacts` is told: lists, rules, callbacks, settled attempts, what is known of numbers, ticks",
+        key: "`<campaign>/<contact>`; of what concerns all contacts a word",
+        order: "everything about a contact; rules, ticks and lists are in every partition",
+        writer: "processor, folds `calls`, `contacts` and `numbers`; `contacts load`, query-api",
+        kinds: &[
+            "rules",
+            "tick",
+            "contact_loaded",
+            "standing",
+            "callback",
+            "contact_dial",
+            "contact_attempt",
+            "notice",
+        ],
+        id: "what it is about and when",
+        compacted: false,
+        table: None,
+    },
+    TopicDef {
+        name: IN_NUMBERS,
+        doc: "what the fold `numbers` is told: calls with each number, do-not-call entries, what contacts wish, claims, ticks",
+        key: "the number; of what concerns all numbers a word",
+        order: "everything about a number; ticks and prefixes are in every partition",
+        writer: "processor, folds `calls` and `contacts`; `dnc`, query-api",
+        kinds: &["numbers_tick", "wish", "listing", "number_dial", "number_call", "claim", "acknowledged", "reached"],
+        id: "what it is about and when",
+        compacted: false,
+        table: None,
+    },
+    TopicDef {
+        writer: CONTACTS,
+        ..fact(
+            "calltide.contacts",
+            &["contact"],
+            "each contact of a campaign and its latest verdict",
+            "contact_key",
+            "contacts",
+        )
+    },
+    TopicDef {
+        writer: CONTACTS,
+        ..fact("calltide.verdicts", &["verdict"], "all verdicts, with what decided them", "verdict_id", "verdicts")
+    },
+    TopicDef {
+        writer: CONTACTS,
+        ..fact("calltide.rules", &["campaign_rules"], "the rules of campaigns, by version", "rules_id", "rules")
+    },
+    TopicDef {
+        writer: NUMBERS,
+        ..fact(
+            "calltide.do-not-call",
+            &["do_not_call"],
+            "who may not be called: every entry, by version",
+            "entry_id",
+            "do_not_call",
+        )
+    },
+    TopicDef {
+        name: RETRY_LATER,
+        doc: "who may be called again: the row of `contacts` while its verdict is `retry`",
+        key: "`<campaign>/<contact>`",
+        order: "all verdicts of a contact",
+        writer: CONTACTS,
+        kinds: &["retry_later"],
+        id: "`retry_later:<key>:<version>`",
+        compacted: true,
+        table: None,
+    },
+    TopicDef {
+        name: RETRY_DUE,
+        doc: "who may be called now; with `withdrawn`, who may not any more",
+        key: "`<campaign>/<contact>`",
+        order: "all messages of a contact's number",
+        writer: NUMBERS,
+        kinds: &["retry_due"],
+        id: "`retry_due:<verdict_id>`, and `:withdrawn` of a withdrawal",
+        compacted: false,
+        table: None,
+    },
+    TopicDef {
+        name: RETARGET,
+        doc: "contacts that go on in another campaign, in a queue or with an agent",
+        key: "`<campaign>/<contact>`",
+        order: "all messages of a contact",
+        writer: CONTACTS,
+        kinds: &["retarget"],
+        id: "`retarget:<verdict_id>`",
+        compacted: false,
+        table: None,
+    },
+    TopicDef {
+        name: LEASES,
+        doc: "answers to dialers who ask for what is due",
+        key: "`<campaign>/<contact>`",
+        order: "all leases of a contact's number",
+        writer: NUMBERS,
+        kinds: &["lease"],
+        id: "`lease:<lease_id>:<verdict_id>` and when",
+        compacted: false,
+        table: None,
+    },
 ];
 
 /// Topics beside these on Kafka, by which processes work together. Whoever reads facts needs none of them, and nobody else may
@@ -100,17 +223,14 @@ pub const OF_THE_LOG: &[TopicDef] = &[
         compacted: true,
         table: None,
     },
-    TopicDef {
-        name: "calltide.state.calls",
-        doc: "the state of the fold `calls`, written by the transactions that write its outputs; bytes of its own layout",
-        key: "`=` and the entry's key; `next`: the offset of the input at which the work goes on; `birth`: tells the partition from any other",
-        order: "the state of the input's partition with the same number, whatever the key",
-        writer: FOLD,
-        kinds: &["state"],
-        id: "empty",
-        compacted: true,
-        table: None,
-    },
+    state(
+        "calltide.state.calls",
+        &["state"],
+        "the state of the fold `calls`, written by the transactions that write its outputs; bytes of its own layout",
+        FOLD,
+    ),
+    state("calltide.state.contacts", &["contacts_state"], "the same of the fold `contacts`", CONTACTS),
+    state("calltide.state.numbers", &["numbers_state"], "the same of the fold `numbers`", NUMBERS),
     empty(LAKE_WRITERS, "nothing: processors share the tables out among themselves by its partitions"),
     TopicDef {
         compacted: true,
@@ -128,6 +248,25 @@ const fn fact(
     let order = "all versions of a row, in their order";
     let id = "`<ce_type>:<key>:<version>`";
     TopicDef { name, doc, key, order, writer: FOLD, kinds, id, compacted: true, table: Some(table) }
+}
+
+const fn state(
+    name: &'static str,
+    kinds: &'static [&'static str],
+    doc: &'static str,
+    writer: &'static str,
+) -> TopicDef {
+    TopicDef {
+        name,
+        doc,
+        key: "`=` and the entry's key; `next`: the offset of the input at which the work goes on; `birth`: tells the partition from any other",
+        order: "the state of the input's partition with the same number, whatever the key",
+        writer,
+        kinds,
+        id: "empty",
+        compacted: true,
+        table: None,
+    }
 }
 
 const fn empty(name: &'static str, doc: &'static str) -> TopicDef {

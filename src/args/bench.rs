@@ -33,6 +33,9 @@ pub(crate) struct Bench {
     /// And as slowly as a disk of so many records a second that stalls
     #[arg(long, hide = true)]
     pub(crate) slow_to: Option<u32>,
+    /// With --only recycling: how many contacts
+    #[arg(long, default_value_t = 1_000_000, value_name = "N", value_parser = clap::value_parser!(u64).range(1_000..=50_000_000))]
+    pub(crate) contacts: u64,
     /// Instead of measuring, write the repeated recording into this folder
     #[arg(long, value_name = "DIR")]
     pub(crate) files: Option<PathBuf>,
@@ -55,4 +58,6 @@ pub(crate) enum BenchStage {
     /// 2 s every 8 s. As root with the block controller of cgroups v1 the kernel holds the disk back; elsewhere the appends
     /// are delayed as by such a disk. Afterwards it is checked that every event is in the log, once and in order.
     Pressure,
+    /// A state of many contacts: verdicts, memory, restart, and how soon what is due is told; only when asked for
+    Recycling,
 }

@@ -24,12 +24,13 @@ use serde::Deserialize;
 use tokio::sync::watch;
 
 use super::load::Load;
+use super::stopwatch::Processors;
 use super::{PBX, files};
 use crate::clock;
 use crate::config::Config;
 use crate::data::DataDir;
 use crate::errors::{Exit, Failure, Result};
-use crate::fold::{AtEnd, FOLD, FoldThread};
+use crate::fold::{AtEnd, Derives, FoldThread, Time};
 use crate::query_api;
 use crate::site::open_log;
 
@@ -71,9 +72,10 @@ fn catching_up(options: &KafkaOptions, config: &Config, events: u64) -> Result<S
     while forwarder.step().map_err(|e| Failure::of(Exit::Failed, &e))? != Forwarded::Idle {}
     let mut text = watch.line("kafka: journal to centre", records);
 
-    let settings = config.calls.settings();
+    let settings = config.call_settings();
+    let group = Derives::Calls(settings.clone()).group();
     let restore = Box::new(move |state| Calls::restore(settings.clone(), state));
-    let mut driver = Driver::join(&*centre, FOLD, EVENTS, restore)?;
+    let mut driver = Driver::join(&*centre, group, EVENTS, restore)?;
     let mut watch = Processors::start();
     let mut processed = 0;
     while processed < records {
@@ -102,7 +104,8 @@ fn keeping_up(options: &KafkaOptions, config: &Config, rate: u32, seconds: u32) 
     let (stop, stopping) = watch::channel(false);
     let (told, _status) = watch::channel(AmiStatus::Connecting);
     let ami = AmiConfig { port: playback.address.port(), ..AmiConfig::new(PBX, "127.0.0.1", USERNAME, SECRET) };
-    let fold = FoldThread::start(Arc::new(open("fold")?), config.calls.settings(), AtEnd::Leave)?;
+    let fold =
+        FoldThread::start(Arc::new(open("fold")?), Derives::Calls(config.call_settings()), Time::GoesOn, AtEnd::Leave)?;
     let mut forwarder = forwarder(Arc::clone(&journal) as _, Arc::new(open("forwarder")?))?;
     let forwarding = stopping.clone();
     let forwarding = std::thread::spawn(move || forward(&mut forwarder, &forwarding));
@@ -235,37 +238,4 @@ fn latencies(mut calls: Vec<Told>, warm_up: Duration) -> String {
         line("to its own topic", |told| told.arrived - told.seen),
         line("to their rows on the topic of calls", |told| told.visible - told.seen),
     )
-}
-
-/// The clock, and the processor time of all threads of this process.
-struct Processors {
-    began: Instant,
-    ticks: u64,
-}
-
-impl Processors {
-    fn start() -> Self {
-        Self { began: Instant::now(), ticks: ticks() }
-    }
-
-    fn line(&self, what: &str, events: u64) -> String {
-        // Linux counts in hundredths for everybody.
-        let (wall, busy) = (self.began.elapsed().as_secs_f64(), (ticks() - self.ticks) as f64 / 100.0);
-        let events = events as f64;
-        format!(
-            "{what:<26} {:>9.0} events/s, {:>9.0} per second of a processor ({events:.0} in {wall:.1} s, {:.2} processors)\n",
-            events / wall,
-            events / busy.max(0.01),
-            busy / wall
-        )
-    }
-}
-
-/// Processor time of this process, in hundredths of a second.
-fn ticks() -> u64 {
-    let stat = std::fs::read_to_string("/proc/self/stat").unwrap_or_default();
-    // The name, in brackets, may have spaces.
-    let fields: Vec<&str> = stat.rsplit(')').next().unwrap_or_default().split_whitespace().collect();
-    let number = |nth: usize| fields.get(nth).and_then(|field| field.parse::<u64>().ok()).unwrap_or_default();
-    number(11) + number(12)
 }

@@ -12,6 +12,7 @@ mod import;
 mod load;
 mod log;
 mod pressure;
+mod recycling;
 pub(crate) mod repeat;
 mod stopwatch;
 
@@ -39,6 +40,9 @@ pub(crate) fn run(asked: &Bench) -> Result<()> {
     }
     if asked.only == Some(BenchStage::Pressure) {
         return output::data(pressure::measure(asked.rate.unwrap_or(PRESSURE_RATE), asked.seconds)?.as_bytes());
+    }
+    if asked.only == Some(BenchStage::Recycling) {
+        return output::data(recycling::measure(asked.contacts)?.as_bytes());
     }
     if let Some(servers) = &asked.kafka {
         return output::data(

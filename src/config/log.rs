@@ -6,7 +6,9 @@
 use std::time::Duration;
 
 use calltide_eventlog::{Cleanup, TopicSpec};
-use calltide_schemas::topics::{EVENTS, LAKE_WRITERS, LAKE_WRITERS_PARTITIONS, TOPICS, TopicDef};
+use calltide_schemas::topics::{
+    EVENTS, IN_CONTACTS, IN_NUMBERS, LAKE_WRITERS, LAKE_WRITERS_PARTITIONS, RETRY_LATER, TOPICS, TopicDef,
+};
 use serde::Deserialize;
 
 use super::kafka::{Login, Tls};
@@ -66,7 +68,9 @@ impl Log {
     fn spec(&self, topic: &TopicDef, partitions: u32) -> TopicSpec {
         let kept = |span: Option<Span>, usual| Some(span.map_or(usual, Span::duration));
         let cleanup = match topic.name {
-            EVENTS => Cleanup::Delete { after: kept(self.events, EVENTS_KEPT) },
+            EVENTS | IN_CONTACTS | IN_NUMBERS => Cleanup::Delete { after: kept(self.events, EVENTS_KEPT) },
+            // Who may be called again is there until it is taken back.
+            RETRY_LATER => Cleanup::Compact { after: None },
             _ if topic.compacted => Cleanup::Compact { after: kept(self.facts, FACTS_KEPT) },
             _ => Cleanup::Delete { after: kept(self.facts, FACTS_KEPT) },
         };

@@ -4,6 +4,7 @@
 //! the crates that take them: [`pbx`] gives collectors, [`calls`] the calls fold.
 
 mod calls;
+mod campaigns;
 mod complaint;
 mod kafka;
 mod lake;
@@ -14,6 +15,9 @@ mod units;
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 
+use calltide_processor::calls::CallSettings;
+use calltide_schemas::Micros;
+use calltide_schemas::recycling::rules::SiteRules;
 use figment::providers::{Format as _, Toml};
 use figment::value::{Dict, Map, Value};
 use figment::{Figment, Metadata, Profile, Provider};
@@ -47,6 +51,10 @@ pub(crate) struct Config {
     pub(crate) pbx: Vec<Pbx>,
     /// How calls are read.
     pub(crate) calls: Calls,
+    /// The rules of recycling for all campaigns.
+    pub(crate) recycling: campaigns::Rules,
+    /// Campaigns with their own.
+    pub(crate) campaign: Vec<campaigns::Campaign>,
     /// The HTTP door.
     pub(crate) http: Http,
     /// Where the log is, and how long events and facts stay in it.
@@ -161,6 +169,7 @@ impl Config {
             }
             pbx.check()?;
         }
+        self.check_campaigns(file)?;
         if self.query.deadline.is_some_and(|deadline| deadline.duration().is_zero()) {
             return Err(Failure::new(Exit::Usage, "[query] deadline is no time at all"));
         }
@@ -173,6 +182,48 @@ impl Config {
             return Err(Failure::new(Exit::Usage, error).hint("it comes from --listen, or from [http] listen"));
         }
         Ok(())
+    }
+
+    fn check_campaigns(&self, file: &Path) -> Result<()> {
+        for (place, campaign) in self.campaign.iter().enumerate() {
+            let id = &campaign.id;
+            if id.is_empty() || id == "*" || self.campaign[..place].iter().any(|other| other.id == *id) {
+                let error = format!(
+                    "[[campaign]] {} in {}: the id `{id}` is empty, `*` or there twice",
+                    place + 1,
+                    file.display()
+                );
+                return Err(Failure::new(Exit::Usage, error).hint("it is what the dialer sets as the campaign"));
+            }
+            if let Some(to) = campaign.goes_on_in().find(|to| !self.campaign.iter().any(|other| other.id == *to)) {
+                let error = format!("campaign {id} goes on in campaign {to}, which is not in {}", file.display());
+                return Err(Failure::new(Exit::Usage, error).hint("add a [[campaign]] with that id"));
+            }
+        }
+        self.site_rules(Micros(0), "").map(drop)
+    }
+
+    /// The rules of recycling, given at that moment.
+    pub(crate) fn site_rules(&self, at: Micros, who: &str) -> Result<SiteRules> {
+        let rules = campaigns::site_rules(&self.recycling, &self.campaign, at, who);
+        rules.map_err(|error| Failure::new(Exit::Usage, error))
+    }
+
+    /// The country whose national numbers are dialled.
+    pub(crate) fn country(&self) -> Option<String> {
+        self.calls.settings().country
+    }
+
+    /// As the calls fold takes all of it.
+    pub(crate) fn call_settings(&self) -> CallSettings {
+        let mut settings = self.calls.settings();
+        settings.campaigns = self.campaign.iter().map(campaigns::Campaign::matches).collect();
+        settings.recall = self.campaign.iter().filter_map(campaigns::Campaign::recall).collect();
+        for campaign in &settings.campaigns {
+            let named = campaign.accounts.iter().map(|account| (account.clone(), campaign.campaign.clone()));
+            settings.reading.accounts.extend(named);
+        }
+        settings
     }
 
     /// The engine's options over a data directory and its log.

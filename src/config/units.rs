@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use calltide_processor::calls::is_country;
+use calltide_schemas::numbers::is_country;
 use jiff::SignedDuration;
 use regex::Regex;
 use serde::Deserialize;

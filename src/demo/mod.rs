@@ -20,6 +20,7 @@ use crate::args::{Demo, Places};
 use crate::config::Config;
 use crate::data::DataDir;
 use crate::errors::{Exit, Failure, Result};
+use crate::fold::Time;
 use crate::outcome_table;
 use crate::output;
 use crate::query_api;
@@ -43,7 +44,7 @@ pub(crate) fn run(places: &Places, asked: &Demo) -> Result<()> {
     }
     let runtime = query_api::runtime()?;
     let began = Instant::now();
-    let site = Site::open(&data, &config)?;
+    let site = Site::open(&data, &config, Time::GoesOn)?;
     let told = runtime.block_on(async {
         tokio::select! {
             told = recorded::collect(&site, asked.speed) => told,
@@ -74,7 +75,7 @@ pub(crate) fn run(places: &Places, asked: &Demo) -> Result<()> {
         if asked.once {
             return Ok(());
         }
-        serve(&config, asked, &data, &engine, query_api::of_this_process(metrics)).await
+        serve(&config, asked, &data, (&engine, &site), query_api::of_this_process(metrics)).await
     })?;
     drop(engine);
     site.close()
@@ -101,7 +102,7 @@ async fn serve(
     config: &Config,
     asked: &Demo,
     data: &DataDir,
-    engine: &Arc<Engine>,
+    (engine, site): (&Arc<Engine>, &Site),
     metrics: MetricsText,
 ) -> Result<()> {
     let listener = match query_api::listen(&config.http.listen).await {
@@ -111,7 +112,8 @@ async fn serve(
     };
     let next = next_steps(engine, data, &query_api::url(&listener)).await?;
     output::note(&next);
-    query_api::serve_on(listener, Arc::clone(engine), metrics, query_api::told_to_stop()).await
+    let served = query_api::Served::over(Arc::clone(engine), config, Arc::clone(&site.log))?;
+    query_api::serve_on(listener, served, metrics, query_api::told_to_stop()).await
 }
 
 /// The report: outbound per campaign, inbound per queue.
@@ -149,7 +151,9 @@ async fn next_steps(engine: &Engine, data: &DataDir, url: &str) -> Result<String
          \x20 calltide sql \"SELECT status, count(*) FROM calls GROUP BY status\" --data {dir}\n\
          \x20 calltide report outcomes --by agent --data {dir}\n\
          \x20 curl '{url}/api/v1/reports/outcomes?by=campaign'\n\
-         \x20 curl '{url}/api/v1/calls/{call}'\n"
+         \x20 calltide recycling why autumn retry-1 --data {dir}\n\
+         \x20 curl '{url}/api/v1/calls/{call}'\n\
+         \x20 curl '{url}/api/v1/contacts/autumn/retry-1'\n"
     ))
 }
 

@@ -13,6 +13,7 @@ mod generated;
 mod imports;
 mod lake;
 mod questions;
+mod recycling;
 mod running;
 mod sources;
 

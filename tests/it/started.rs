@@ -226,11 +226,22 @@ pub(crate) fn post(url: &str, path: &str, body: &str) -> (String, String) {
     exchange(url, &format!("POST {path}"), body)
 }
 
+/// A GET over HTTP of what is wanted in that media type.
+pub(crate) fn get_as(url: &str, path: &str, accept: &str) -> (String, String) {
+    exchange_with(url, &format!("GET {path}"), &format!("Accept: {accept}\r\n"), "")
+}
+
 fn exchange(url: &str, asked: &str, body: &str) -> (String, String) {
+    exchange_with(url, asked, "", body)
+}
+
+fn exchange_with(url: &str, asked: &str, headers: &str, body: &str) -> (String, String) {
     let address = url.strip_prefix("http://").unwrap();
     let mut stream = std::net::TcpStream::connect(address).unwrap();
     let length = body.len();
-    let head = format!("{asked} HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\nContent-Length: {length}\r\n\r\n");
+    let head = format!(
+        "{asked} HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\nContent-Length: {length}\r\n{headers}\r\n"
+    );
     let mut sending = stream.try_clone().unwrap();
     // Whoever gets too much may answer before it has read all.
     let _ = std::io::Write::write_all(&mut sending, head.as_bytes());

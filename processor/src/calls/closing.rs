@@ -3,15 +3,16 @@
 //! Each group has one timer, derived from its state. What was published is remembered by a digest of its content, so that
 //! nothing is published twice and a part that turns out to belong elsewhere is withdrawn.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::hash::{Hash, Hasher};
 
 use calltide_schemas::Micros;
 
 use super::clock::Clock;
+use super::feeding;
 use super::rows::Versioned;
 use super::settings::CallSettings;
-use super::state::{Channel, Cut, Group, Published, State, Why};
+use super::state::{Channel, Cut, Group, Pbx, Published, State, Why};
 use super::telling::{Scope, Told, tell};
 use crate::fold::Effects;
 use crate::vocabulary::Uid;
@@ -121,26 +122,35 @@ pub(super) fn close_imported(
 /// Tells the group's calls anew and publishes what changed.
 fn publish(state: &mut State, pbx: &str, id: &Uid, settings: &CallSettings, out: &mut Effects) {
     let Some(of) = state.pbxs.get_mut(pbx) else { return };
+    // What is settled unchanged differs in that word alone, which only the rows of calls have.
+    let scope = if of.groups.get(id).is_some_and(|group| group.dirty) { Scope::Everything } else { Scope::Calls };
+    let Some(told) = tell_group(of, pbx, id, scope, settings) else { return };
     let Some(group) = of.groups.get_mut(id) else { return };
-    let cut = cut(group, &of.clock);
     if group.settled {
-        group.cut = cut;
+        group.cut = cut(group, &of.clock);
     }
+    let now = of.clock.now.max(group.last);
+    let mut press = Press { now, known: &mut group.published, kept: BTreeSet::new(), versions: BTreeMap::new(), out };
+    press.told(&told);
+    press.withdraw_rest(scope);
+    let versions = press.versions;
+    if group.settled {
+        feeding::settled(group, &told.calls, &versions, settings, out);
+    }
+    group.dirty = false;
+    state.touch_group(pbx, id);
+}
+
+/// Tells what is known of a group's calls now.
+pub(super) fn tell_group(of: &Pbx, pbx: &str, id: &Uid, scope: Scope, settings: &CallSettings) -> Option<Told> {
+    let group = of.groups.get(id)?;
     let channels: Vec<(&Uid, &Channel)> = group
         .channels
         .iter()
         .filter_map(|uid| of.channels.get_key_value(uid))
         .filter(|(_, channel)| !channel.facts.is_empty())
         .collect();
-    // What is settled unchanged differs in that word alone, which only the rows of calls have.
-    let scope = if group.dirty { Scope::Everything } else { Scope::Calls };
-    let told = tell(pbx, &channels, cut, group.settled, scope, settings);
-    let mut press =
-        Press { now: of.clock.now.max(group.last), known: &mut group.published, kept: BTreeSet::new(), out };
-    press.told(&told);
-    press.withdraw_rest(scope);
-    group.dirty = false;
-    state.touch_group(pbx, id);
+    Some(tell(pbx, &channels, cut(group, &of.clock), group.settled, scope, settings))
 }
 
 /// Publishes rows whose content changed.
@@ -148,6 +158,8 @@ struct Press<'a> {
     now: Micros,
     known: &'a mut Published,
     kept: BTreeSet<(u8, Box<str>)>,
+    /// Of the calls that were published.
+    versions: BTreeMap<String, i64>,
     out: &'a mut Effects,
 }
 
@@ -174,6 +186,9 @@ impl Press<'_> {
         }
         let mut row = row.clone();
         row.stamp(version + 1, self.now);
+        if topic == 0 {
+            self.versions.insert(row.key().to_owned(), version + 1);
+        }
         let (topic, kind) = TOPICS[usize::from(topic)];
         self.out.publish(topic, kind, self.now.0, &row);
         self.known.insert(key, (version + 1, Some(digest)));

@@ -3,7 +3,7 @@
 //! Linkedid is only one hint among them. Conferences and waiting places join nobody: strangers meet there; nor does an agent's
 //! channel that stays up for a whole shift (AgentLogin). Which calls a group tells is decided elsewhere ([`super::roles`]).
 
-use crate::vocabulary::{BridgeKind, Fact, Uid, What};
+use crate::vocabulary::{BridgeKind, Fact, Uid, Variable, What};
 
 use super::state::{Channel, Group, Mark, State};
 
@@ -89,6 +89,10 @@ pub(super) fn take_in(state: &mut State, pbx: &str, uid: &Uid, fact: Fact, journ
             of.open.remove(&id);
         } else {
             of.open.insert(id.clone());
+        }
+        if matches!(&fact.what, What::Set { variable: Variable::Contact, .. }) {
+            of.dialling.insert(id.clone());
+            group.dialling = true;
         }
         group.last = group.last.max(fact.at);
         group.heard = group.heard.max(of.clock.now);
@@ -191,6 +195,11 @@ fn unite(state: &mut State, pbx: &str, id: Uid, other: &Uid) -> Uid {
     kept.dirty = true;
     kept.settled &= dropped.settled;
     kept.published.extend(dropped.published);
+    kept.fed.extend(dropped.fed);
+    kept.dialling |= dropped.dialling;
+    if of.dialling.remove(&drop) {
+        of.dialling.insert(keep.clone());
+    }
     kept.channels.extend(dropped.channels.iter().cloned());
     for uid in dropped.channels {
         state.touch_channel(pbx, &uid);

@@ -7,9 +7,9 @@
 mod channel;
 mod clock;
 mod closing;
+mod feeding;
 mod gather;
 mod legs;
-mod numbers;
 mod originate;
 mod outcome;
 mod queueing;
@@ -31,8 +31,7 @@ use calltide_eventlog::{Change, Record};
 use calltide_schemas::Micros;
 use calltide_schemas::envelope::{Envelope, HEARTBEAT_OF_FILES, Source};
 
-pub use numbers::is_country;
-pub use settings::CallSettings;
+pub use settings::{CallSettings, CampaignMatch};
 
 use crate::fold::{Effects, Fold, Measure};
 use crate::vocabulary::{self, Fact, Said, Uid, What};
@@ -80,7 +79,7 @@ impl Calls {
             Said::Fact { uid, name, linkedid, fact } => {
                 return self.fact(pbx, journal, uid, name.zip(linkedid), fact, out);
             }
-            Said::Originate(response) => originate::answered(&mut self.state, pbx, response),
+            Said::Originate(response) => originate::answered(&mut self.state, pbx, response, &self.settings),
             Said::Booted { at } => self.booted(pbx, at),
             Said::ShutDown { at } => self.shut_down(pbx, at),
         }
@@ -159,6 +158,7 @@ impl Calls {
         }
         self.state.touch(Key::Clock(pbx.into()));
         originate::settle(&mut self.state, pbx, &self.settings);
+        feeding::dials(&mut self.state, pbx, &self.settings, out);
         closing::fire(&mut self.state, pbx, &self.settings, out);
         sources::publish(&mut self.state, pbx, at, out);
     }

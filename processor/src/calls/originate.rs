@@ -16,7 +16,12 @@ use crate::vocabulary::{Birth, Dialler, Fact, OriginateResponse, Teller, Uid, Va
 const CONCLUDED: &str = "";
 
 /// Keeps a response until it is settled which dial it belongs to.
-pub(super) fn answered(state: &mut State, pbx: &str, response: OriginateResponse) {
+pub(super) fn answered(state: &mut State, pbx: &str, mut response: OriginateResponse, settings: &CallSettings) {
+    let named =
+        |id: &str| settings.campaigns.iter().find(|it| it.action_ids.as_ref().is_some_and(|ids| ids.is_match(id)));
+    if let (None, Some(campaign)) = (&response.campaign, response.action_id.as_deref().and_then(named)) {
+        response.campaign = Some(campaign.campaign.as_str().into());
+    }
     let clock = &mut state.pbxs.entry(pbx.into()).or_default().clock;
     clock.responses.insert(response);
     state.touch(Key::Clock(pbx.into()));
@@ -45,7 +50,19 @@ fn settle_until(state: &mut State, pbx: &str, until: Micros, settings: &CallSett
         match dial {
             // Of a channel that was forgotten long ago there is nothing to conclude any more.
             Some(uid) if is_forgotten(state, pbx, &uid) => {}
-            Some(uid) => conclude(state, pbx, &uid, response.at, reason, settings),
+            Some(uid) => {
+                conclude(state, pbx, &uid, response.at, reason, settings);
+                if let Some(value) = response.campaign {
+                    conclude(
+                        state,
+                        pbx,
+                        &uid,
+                        response.at,
+                        What::Set { variable: Variable::Campaign, value },
+                        settings,
+                    );
+                }
+            }
             None => without_channel(state, pbx, &response, settings),
         }
     }

@@ -2,6 +2,8 @@
 //!
 //! The defaults are meant to be right without any configuration on Issabel, FreePBX and plain Asterisk.
 
+use std::collections::BTreeMap;
+
 use calltide_schemas::status::ReasonCodes;
 use regex::Regex;
 
@@ -34,6 +36,25 @@ pub struct CallSettings {
     pub reason_codes: ReasonCodes,
     /// The country whose national numbers are dialled, as ISO 3166 (e.g. `RU`); without it only international ones are understood.
     pub country: Option<String>,
+    /// The campaigns that call lost callers back, by the campaign of the call that was lost.
+    pub recall: BTreeMap<String, String>,
+    /// Which calls belong to which campaign, beside the variables.
+    pub campaigns: Vec<CampaignMatch>,
+}
+
+/// Which calls belong to a campaign.
+#[derive(Debug, Clone, Default)]
+pub struct CampaignMatch {
+    /// The campaign.
+    pub campaign: String,
+    /// Calls into these queues.
+    pub queues: Vec<String>,
+    /// Calls to these numbers or extensions of ours (DIDs).
+    pub dids: Vec<String>,
+    /// Calls whose first channel has one of these account codes.
+    pub accounts: Vec<String>,
+    /// Dials by an Originate with such an ActionID.
+    pub action_ids: Option<Regex>,
 }
 
 impl Default for CallSettings {
@@ -60,6 +81,8 @@ impl Default for CallSettings {
             self_service: Vec::new(),
             reason_codes: ReasonCodes::Asterisk,
             country: None,
+            recall: BTreeMap::new(),
+            campaigns: Vec::new(),
         }
     }
 }

@@ -13,11 +13,12 @@ use rustc_hash::FxHashMap;
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
 use super::clock::Clock;
+use super::feeding::AllFed;
 use super::sources::Account;
 use crate::vocabulary::{Fact, Uid, What};
 
 /// Written before every state entry: another layout is another number, and the state is then derived anew.
-const LAYOUT: u8 = 2;
+const LAYOUT: u8 = 3;
 
 /// A channel and everything that was told of it.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -61,6 +62,10 @@ pub(super) struct Group {
     pub(super) due: Option<(Micros, Why)>,
     /// What was published.
     pub(super) published: Published,
+    /// Of which calls recycling was told.
+    pub(super) fed: AllFed,
+    /// It may be a campaign dial under way of which recycling was not told yet.
+    pub(super) dialling: bool,
     /// It is among the entries to be written.
     #[serde(skip)]
     touched: bool,
@@ -87,6 +92,8 @@ impl Group {
             settled: false,
             due: None,
             published: BTreeMap::new(),
+            fed: AllFed::new(),
+            dialling: false,
             touched: false,
         }
     }
@@ -130,6 +137,8 @@ pub(super) struct Pbx {
     pub(super) timers: BTreeSet<(Micros, Uid)>,
     /// Groups with open channels.
     pub(super) open: BTreeSet<Uid>,
+    /// Groups that are [`Group::dialling`].
+    pub(super) dialling: BTreeSet<Uid>,
     /// Digests of the ids of forgotten channels, and until when they are kept.
     pub(super) gone: FxHashMap<u64, Micros>,
     /// Forgotten groups by the moment when their channels' digests go, too.
@@ -373,11 +382,14 @@ impl Pbx {
             }
         }
         self.channels = channels;
-        let groups: BTreeMap<Uid, (u32, Option<Micros>)> =
-            self.groups.iter().map(|(id, g)| (id.clone(), (g.open, g.due.map(|d| d.0)))).collect();
-        for (id, (open, due)) in groups {
+        let groups: BTreeMap<Uid, (u32, bool, Option<Micros>)> =
+            self.groups.iter().map(|(id, g)| (id.clone(), (g.open, g.dialling, g.due.map(|d| d.0)))).collect();
+        for (id, (open, dialling, due)) in groups {
             if open > 0 {
                 self.open.insert(id.clone());
+            }
+            if dialling {
+                self.dialling.insert(id.clone());
             }
             self.timers.extend(due.map(|at| (at, id)));
         }

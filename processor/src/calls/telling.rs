@@ -7,16 +7,17 @@
 use std::collections::BTreeSet;
 
 use calltide_schemas::Micros;
+use calltide_schemas::numbers::e164;
 use calltide_schemas::status::{Class, Status};
 
 use super::channel::{Life, lives};
 use super::legs::{Leg, legs};
-use super::numbers;
+
 use super::outcome::Known;
 use super::queueing::{Outcome, Visit, visits};
 use super::roles::{Cast, Company, Direction, dialled_number};
 use super::rows::{CallRow, LegRow, StoryRow, VisitRow};
-use super::settings::CallSettings;
+use super::settings::{CallSettings, CampaignMatch};
 use super::state::{Channel, Cut};
 use super::story::story;
 use super::talking::Talk;
@@ -146,7 +147,7 @@ impl<'a> Scene<'_, 'a, '_> {
             direction: cast.direction.name(),
             campaign: self.campaign(known),
             contact: self.value(Variable::Contact).filter(|_| cast.direction == Direction::Outbound),
-            number_e164: number_raw.as_deref().and_then(|n| numbers::e164(n, self.settings.country.as_deref())),
+            number_e164: number_raw.as_deref().and_then(|n| e164(n, self.settings.country.as_deref())),
             number_raw,
             status: status.name(),
             class: status.class().name(),
@@ -237,14 +238,21 @@ impl<'a> Scene<'_, 'a, '_> {
         number.map(str::to_owned)
     }
 
-    /// Outbound: the variable of the customer's channel, else of any of the call's. Inbound: the first queue, else the DID.
+    /// Outbound: the variable of the customer's channel, else of any of the call's. Inbound: the campaign that its queue or DID
+    /// belongs to, else the first queue, else the DID.
     fn campaign(&self, known: &Known<'_, '_, '_>) -> Option<String> {
-        if self.cast.direction == Direction::Inbound {
-            let life = &self.company.lives[self.cast.customers[0]];
-            let queue = known.visits.first().map(|v| v.queue);
-            return queue.or((!life.exten.is_empty()).then_some(life.exten)).map(str::to_owned);
+        let queue = known.visits.first().map(|v| v.queue);
+        let entry = self.company.lives[self.cast.customers[0]].exten;
+        let is_inbound = self.cast.direction == Direction::Inbound;
+        let has = |list: &[String], name: &str| list.iter().any(|one| one == name);
+        let belongs = |it: &&CampaignMatch| {
+            queue.is_some_and(|queue| has(&it.queues, queue)) || (is_inbound && has(&it.dids, entry))
+        };
+        let configured = || self.settings.campaigns.iter().find(belongs).map(|it| it.campaign.clone());
+        if is_inbound {
+            return configured().or_else(|| queue.or((!entry.is_empty()).then_some(entry)).map(str::to_owned));
         }
-        self.value(Variable::Campaign)
+        self.value(Variable::Campaign).or_else(|| configured().filter(|_| self.cast.direction == Direction::Outbound))
     }
 
     fn value(&self, variable: Variable) -> Option<String> {

@@ -126,6 +126,9 @@ fn created(e: Event<'_>, reading: &Reading, out: &mut Decoded) {
         },
         out,
     );
+    if let Some(campaign) = reading.account(e.get("AccountCode")) {
+        e.say("", campaign, out);
+    }
     e.variables("", reading, out);
 }
 

@@ -5,15 +5,15 @@
 
 use calltide_schemas::{Micros, envelope::Envelope, status::DialStatus};
 
-use super::{Birth, Decoded, Teller, TransferKind, What, Who, bridge_kind, dialler, filled};
+use super::{Birth, Decoded, Reading, Teller, TransferKind, What, Who, bridge_kind, dialler, filled};
 
 /// Decodes a row of the CEL file; `headers` are named as `cel_custom`'s fields.
-pub fn decode(event: &Envelope<'_>, at: Micros, teller: Teller) -> Decoded {
+pub fn decode(event: &Envelope<'_>, reading: &Reading) -> Decoded {
     let get = |name: &str| event.header(name).unwrap_or("");
     row(
         Row {
-            at,
-            teller,
+            at: event.at,
+            teller: Teller::Cel,
             kind: get("eventtype"),
             name: get("channame"),
             uid: get("uniqueid"),
@@ -24,6 +24,7 @@ pub fn decode(event: &Envelope<'_>, at: Micros, teller: Teller) -> Decoded {
             app: get("appname"),
             data: get("appdata"),
             extra: get("extra"),
+            account: reading.account(get("accountcode")),
         },
         Decoded::default(),
     )
@@ -46,12 +47,13 @@ pub fn decode_ami(event: &Envelope<'_>) -> Decoded {
             app: get("Application"),
             data: get("AppData"),
             extra: get("Extra"),
+            // The channel's own events tell it.
+            account: None,
         },
         Decoded::default(),
     )
 }
 
-#[derive(Clone, Copy)]
 struct Row<'a> {
     at: Micros,
     teller: Teller,
@@ -65,6 +67,8 @@ struct Row<'a> {
     app: &'a str,
     data: &'a str,
     extra: &'a str,
+    /// What its account code says.
+    account: Option<What>,
 }
 
 fn row(r: Row<'_>, mut out: Decoded) -> Decoded {
@@ -78,6 +82,9 @@ fn row(r: Row<'_>, mut out: Decoded) -> Decoded {
     };
     if let Some(by) = dialler(r.app) {
         say(What::Dialled { by });
+    }
+    if let Some(campaign) = r.account.clone() {
+        say(campaign);
     }
     let extra = Extra::read(r.extra);
     match r.kind {

@@ -8,6 +8,8 @@ pub mod ami;
 pub mod cel;
 pub mod queue_log;
 
+use std::collections::BTreeMap;
+
 use calltide_schemas::{Micros, envelope::Envelope, envelope::Source, status::DialStatus};
 use serde::{Deserialize, Serialize};
 
@@ -344,6 +346,8 @@ pub struct Reading {
     pub machine_events: Vec<String>,
     /// UserEvents and variables that say that a restriction forbids the dial.
     pub forbidden: Vec<String>,
+    /// The campaigns that channels with such an account code belong to.
+    pub accounts: BTreeMap<String, String>,
 }
 
 impl Default for Reading {
@@ -354,6 +358,7 @@ impl Default for Reading {
             contact: list(&["CONTACT"]),
             machine_events: list(&["AnsweringMachine"]),
             forbidden: list(&["DoNotCall", "DNC"]),
+            accounts: BTreeMap::new(),
         }
     }
 }
@@ -374,6 +379,12 @@ impl Reading {
         }
     }
 
+    /// What an account code says: as much as the variable.
+    fn account(&self, code: &str) -> Option<What> {
+        let campaign = self.accounts.get(code)?;
+        Some(What::Set { variable: Variable::Campaign, value: campaign.as_str().into() })
+    }
+
     /// What setting `name` to `value` says; nothing for an empty or redacted value.
     fn set(&self, name: &str, value: &str) -> Option<What> {
         if value.is_empty() || value == "[redacted]" {
@@ -390,7 +401,7 @@ impl Reading {
 pub fn decode(envelope: &Envelope<'_>, reading: &Reading) -> Decoded {
     match envelope.source {
         Source::Ami => ami::decode(envelope, reading),
-        Source::Cel => cel::decode(envelope, envelope.at, Teller::Cel),
+        Source::Cel => cel::decode(envelope, reading),
         Source::QueueLog => queue_log::decode(envelope),
         Source::Heartbeat | Source::ImportEnd | Source::Gap | Source::Unreadable | Source::Resync => Decoded::default(),
     }

@@ -263,7 +263,7 @@ pub(super) async fn show(State(app): State<App>, Path(id): Path<String>) -> Resu
     Ok(response)
 }
 
-fn json(output: &QueryOutput) -> Result<Box<RawValue>, Problem> {
+pub(super) fn json(output: &QueryOutput) -> Result<Box<RawValue>, Problem> {
     let bytes = format::write(output, Format::Json).map_err(|e| Problem::internal(e.to_string()))?;
     serde_json::from_slice(&bytes).map_err(unreadable)
 }
@@ -274,12 +274,12 @@ fn lines(output: &QueryOutput) -> Result<Box<RawValue>, Problem> {
     serde_json::from_str(story.map_or("[]", |texts| texts.value(0))).map_err(unreadable)
 }
 
-fn unreadable(error: serde_json::Error) -> Problem {
-    Problem::internal(format!("the call cannot be shown: {error}"))
+pub(super) fn unreadable(error: serde_json::Error) -> Problem {
+    Problem::internal(format!("it cannot be shown: {error}"))
 }
 
 /// A text as an SQL literal. The engine's dialect knows no other escapes than the doubled quote.
-fn quoted(text: &str) -> String {
+pub(super) fn quoted(text: &str) -> String {
     format!("'{}'", text.replace('\'', "''"))
 }
 

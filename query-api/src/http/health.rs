@@ -23,7 +23,7 @@ pub(super) async fn alive() -> &'static str {
     (status = 503, description = "The log or the lake cannot be read", body = Problem, content_type = "application/problem+json"),
 ))]
 pub(super) async fn ready(State(app): State<App>) -> Result<&'static str, Problem> {
-    app.engine.probe().await.map_err(Problem::unavailable)?;
+    app.engine.probe().await.map_err(|error| Problem::unavailable(Problem::from(error).into_detail()))?;
     Ok("ok\n")
 }
 

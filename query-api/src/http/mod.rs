@@ -5,12 +5,15 @@
 //! Without configured users it serves the loopback interface only, see [`serve`].
 
 mod accept;
+mod body;
 mod calls;
+mod contacts;
 mod health;
 mod openapi;
 mod outcomes;
 mod params;
 mod problem;
+mod recycling;
 mod serve;
 mod sql;
 
@@ -26,9 +29,10 @@ use axum::extract::{DefaultBodyLimit, Request};
 use axum::http::{Method, header};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
-use axum::routing::get;
+use axum::routing::{get, post};
 
 use crate::Engine;
+use crate::recycling::Recycling;
 use problem::Problem;
 
 /// Longest request body: a query's text (64 KB), with room for JSON's escapes.
@@ -42,6 +46,7 @@ pub type MetricsText = Arc<dyn Fn() -> String + Send + Sync>;
 struct App {
     engine: Arc<Engine>,
     metrics: Option<MetricsText>,
+    recycling: Option<Arc<Recycling>>,
 }
 
 /// Why the door stays closed.
@@ -60,10 +65,19 @@ pub enum ServeError {
     Io(#[from] std::io::Error),
 }
 
-/// All routes over one engine. `metrics` is what `/metrics` shows.
-pub fn router(engine: Arc<Engine>, metrics: Option<MetricsText>) -> Router {
+/// All routes over one engine. `metrics` is what `/metrics` shows; without `recycling` nothing can be said to it.
+pub fn router(engine: Arc<Engine>, metrics: Option<MetricsText>, recycling: Option<Arc<Recycling>>) -> Router {
     Router::new()
         .route("/api/v1/reports/outcomes", get(outcomes::outcomes))
+        .route("/api/v1/reports/recycling", get(contacts::recycling))
+        .route("/api/v1/recycling/due", get(recycling::due))
+        .route("/api/v1/recycling/ack", post(recycling::ack))
+        .route("/api/v1/recycling/stream", get(recycling::follow))
+        .route("/api/v1/contacts", post(recycling::load))
+        .route("/api/v1/contacts/standing", post(recycling::stand))
+        .route("/api/v1/contacts/callback", post(recycling::promise))
+        .route("/api/v1/contacts/{campaign}/{*contact}", get(contacts::show))
+        .route("/api/v1/do-not-call", post(recycling::list))
         .route("/api/v1/calls", get(calls::list))
         .route("/api/v1/calls/{*id}", get(calls::show))
         .route("/api/v1/sql", get(sql::by_get).post(sql::by_post))
@@ -76,7 +90,7 @@ pub fn router(engine: Arc<Engine>, metrics: Option<MetricsText>) -> Router {
         .layer(DefaultBodyLimit::max(BODY_BYTES_MAX))
         .layer(middleware::from_fn(from_no_other_site))
         .layer(middleware::from_fn(only_by_a_local_name))
-        .with_state(App { engine, metrics })
+        .with_state(App { engine, metrics, recycling })
 }
 
 /// Refuses requests that came by a name of somebody else's: a web page can make its own name point here, and its script in

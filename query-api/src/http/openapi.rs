@@ -4,19 +4,28 @@ use axum::http::header;
 use axum::response::IntoResponse;
 use utoipa::OpenApi;
 
-use super::{calls, health, outcomes, problem, sql};
+use super::{calls, contacts, health, outcomes, problem, recycling, sql};
 
 #[derive(OpenApi)]
 #[openapi(
     info(
         title = "Calltide",
-        description = "Reports and calls, read only. Results are JSON (an array of objects), CSV or an Arrow stream by \
+        description = "Reports and calls, and the way of dialers. Results are JSON (an array of objects), CSV or an Arrow stream by \
                        `Accept`; errors are problem details (RFC 9457).",
     ),
     paths(
         outcomes::outcomes,
+        contacts::recycling,
         calls::list,
         calls::show,
+        contacts::show,
+        recycling::load,
+        recycling::stand,
+        recycling::promise,
+        recycling::list,
+        recycling::due,
+        recycling::ack,
+        recycling::follow,
         sql::by_get,
         sql::by_post,
         health::alive,
@@ -24,7 +33,19 @@ use super::{calls, health, outcomes, problem, sql};
         health::metrics,
         show,
     ),
-    components(schemas(problem::Problem, calls::Call, sql::SqlBody))
+    components(schemas(
+        problem::Problem,
+        calls::Call,
+        contacts::Contact,
+        recycling::DueAnswer,
+        recycling::AckBody,
+        recycling::ContactsBody,
+        recycling::ContactsAnswer,
+        recycling::StandingBody,
+        recycling::CallbackBody,
+        recycling::DoNotCallBody,
+        sql::SqlBody,
+    ))
 )]
 struct Document;
 

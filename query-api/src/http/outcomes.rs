@@ -70,7 +70,7 @@ fn read(params: &OutcomesParams) -> Result<OutcomesQuery, Problem> {
     })
 }
 
-fn words<T: std::str::FromStr<Err = UnknownWord>>(list: Option<&str>) -> Result<Vec<T>, Problem> {
+pub(super) fn words<T: std::str::FromStr<Err = UnknownWord>>(list: Option<&str>) -> Result<Vec<T>, Problem> {
     let words = list.unwrap_or_default().split(',').map(str::trim).filter(|word| !word.is_empty());
     words.map(|word| word.parse().map_err(|e: UnknownWord| Problem::bad_request(e.to_string()))).collect()
 }

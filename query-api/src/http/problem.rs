@@ -75,9 +75,13 @@ impl Problem {
         Self::new(StatusCode::NOT_ACCEPTABLE, "not-acceptable", "None of the asked media types can be had", detail)
     }
 
-    /// The log or the lake cannot be read at present.
-    pub(super) fn unavailable(error: QueryError) -> Self {
-        let detail = Self::from(error).detail;
+    /// What is wrong this time.
+    pub(super) fn into_detail(self) -> String {
+        self.detail
+    }
+
+    /// The log or the lake cannot be read or written at present.
+    pub(super) fn unavailable(detail: impl Into<String>) -> Self {
         Self::new(StatusCode::SERVICE_UNAVAILABLE, "busy", "The server is busy; try again", detail)
     }
 

@@ -1,23 +1,16 @@
 //! SQL over HTTP: one reading statement in, its rows out.
 
-use std::time::Duration;
-
-use axum::body::Bytes;
-use axum::extract::{FromRequest as _, Request, State};
-use axum::http::{HeaderMap, StatusCode, header};
+use axum::extract::{Request, State};
+use axum::http::{HeaderMap, header};
 use axum::response::Response;
 use datafusion::common::ScalarValue;
 use serde::Deserialize;
 use serde_json::Value;
-use tokio::time::timeout;
 
 use super::params::Params;
 use super::problem::Problem;
-use super::{App, BODY_BYTES_MAX, accept};
+use super::{App, accept, body};
 use crate::{Principal, Question, Sql};
-
-/// How long a query's text may take to come.
-const BODY_PATIENCE: Duration = Duration::from_secs(10);
 
 /// A query in the address.
 #[derive(Debug, Deserialize, utoipa::IntoParams)]
@@ -62,11 +55,7 @@ pub(super) async fn by_get(
     (status = 403, description = "Not a reading query, or too large", body = Problem, content_type = "application/problem+json"),
 ))]
 pub(super) async fn by_post(State(app): State<App>, headers: HeaderMap, request: Request) -> Result<Response, Problem> {
-    let body = timeout(BODY_PATIENCE, Bytes::from_request(request, &())).await.map_err(|_| Problem::slow())?;
-    let body = body.map_err(|rejection| match rejection.status() {
-        StatusCode::PAYLOAD_TOO_LARGE => Problem::too_large(BODY_BYTES_MAX),
-        _ => Problem::bad_request(rejection.body_text()),
-    })?;
+    let body = body::bytes(request).await?;
     let kind = headers.get(header::CONTENT_TYPE).and_then(|v| v.to_str().ok()).unwrap_or_default();
     if kind.split(';').next().is_some_and(|kind| kind.trim() == "application/json") {
         let body: SqlBody = serde_json::from_slice(&body).map_err(|e| Problem::bad_request(e.to_string()))?;

@@ -11,7 +11,7 @@ use calltide_schemas::metrics::{Basis, OUTCOMES, Statuses, Unit};
 use calltide_schemas::status::Status;
 use jiff::tz::TimeZone;
 
-use super::{ColumnDoc, Report};
+use super::{ColumnDoc, Report, time};
 use crate::{Engine, QueryError};
 
 /// What rows can be grouped by.
@@ -214,7 +214,7 @@ fn sql(query: &OutcomesQuery) -> String {
         Dimension::Day => Some(format!(", local_day(started_at, '{zone}') AS \"day\"")),
         Dimension::Campaign | Dimension::Direction | Dimension::Queue | Dimension::Agent | Dimension::Pbx => None,
     });
-    let metrics = OUTCOMES.iter().filter(|m| m.bases.contains(&query.basis)).map(|m| (m.name, m.sql()));
+    let metrics = OUTCOMES.iter().filter(|m| m.bases.contains(&query.basis)).map(|m| (m.name, m.sql(OUTCOMES)));
     let statuses = query.statuses.counts().into_iter().map(|(status, sql)| (status.name(), sql));
     let (names, values): (Vec<_>, Vec<_>) =
         metrics.chain(statuses).map(|(name, sql)| (name, format!("{sql} AS {name}"))).unzip();
@@ -308,9 +308,4 @@ fn range(query: &OutcomesQuery, column: &str) -> String {
     let from = query.from.map(|from| format!(" AND {column} >= {}", time(from))).unwrap_or_default();
     let to = query.to.map(|to| format!(" AND {column} < {}", time(to))).unwrap_or_default();
     from + &to
-}
-
-/// A literal of the columns' own type, so that whole files can be left out by it.
-fn time(at: Micros) -> String {
-    format!("arrow_cast({}, 'Timestamp(Microsecond, Some(\"UTC\"))')", at.0)
 }

@@ -12,7 +12,7 @@ use crate::bench::{Bench, at};
 
 /// Status, media type, `Link`, body.
 async fn send(bench: &Bench, request: Request<Body>) -> (StatusCode, String, Option<String>, String) {
-    let response = router(bench.engine.clone(), None).oneshot(request).await.unwrap();
+    let response = router(bench.engine.clone(), None, None).oneshot(request).await.unwrap();
     let text = |name| response.headers().get(name).map(|v: &header::HeaderValue| v.to_str().unwrap().to_owned());
     let (status, kind, link) = (response.status(), text(header::CONTENT_TYPE), text(header::LINK));
     let body = axum::body::to_bytes(response.into_body(), usize::MAX).await.unwrap();
@@ -234,7 +234,7 @@ async fn a_call_that_may_be_among_what_is_lacking_is_not_simply_unknown() {
     bench.log.damaged.lock().unwrap().push(0);
     for path in ["/api/v1/calls/pbx1/1.1", "/api/v1/calls", "/api/v1/reports/outcomes"] {
         let request = Request::get(path).body(Body::empty()).unwrap();
-        let response = router(bench.engine.clone(), None).oneshot(request).await.unwrap();
+        let response = router(bench.engine.clone(), None, None).oneshot(request).await.unwrap();
         let known = if path.ends_with("1.1") { StatusCode::NOT_FOUND } else { StatusCode::OK };
         assert_eq!(response.status(), known, "{path}");
         let told: Vec<_> =
@@ -255,10 +255,10 @@ async fn health_is_told() {
 async fn only_loopback_addresses_are_served() {
     let bench = Bench::new();
     let open = tokio::net::TcpListener::bind("0.0.0.0:0").await.unwrap();
-    let error = serve(open, router(bench.engine.clone(), None), std::future::ready(())).await.unwrap_err();
+    let error = serve(open, router(bench.engine.clone(), None, None), std::future::ready(())).await.unwrap_err();
     assert!(matches!(error, ServeError::NotLoopback { .. }), "{error}");
     let local = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
-    serve(local, router(bench.engine.clone(), None), std::future::ready(())).await.unwrap();
+    serve(local, router(bench.engine.clone(), None, None), std::future::ready(())).await.unwrap();
 }
 
 #[tokio::test]
@@ -286,7 +286,7 @@ async fn whoever_sends_nothing_is_not_waited_for_and_others_are_answered() {
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
-    let serving = tokio::spawn(serve(listener, router(bench.engine.clone(), None), async {
+    let serving = tokio::spawn(serve(listener, router(bench.engine.clone(), None, None), async {
         let _ = stopped.await;
     }));
     let mut silent = tokio::net::TcpStream::connect(address).await.unwrap();
@@ -340,7 +340,7 @@ async fn read_large_answer(reader: Reader) -> usize {
     let listener = socket.listen(16).unwrap();
     let address = listener.local_addr().unwrap();
     let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
-    let serving = tokio::spawn(serve_within(limits, listener, router(bench.engine.clone(), None), async {
+    let serving = tokio::spawn(serve_within(limits, listener, router(bench.engine.clone(), None, None), async {
         let _ = stopped.await;
     }));
     // Another one of these has no room beside it.
@@ -384,7 +384,7 @@ async fn beyond_so_many_connections_others_wait_until_one_ends() {
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     let serving =
-        tokio::spawn(serve_within(limits, listener, router(bench.engine.clone(), None), std::future::pending()));
+        tokio::spawn(serve_within(limits, listener, router(bench.engine.clone(), None, None), std::future::pending()));
     let mut all = Vec::new();
     for _ in 0..3 {
         let mut one = tokio::net::TcpStream::connect(address).await.unwrap();

@@ -20,7 +20,7 @@ pub(super) const COLUMNS: &[Column] = &[
     text("direction", "inbound, outbound or internal"),
     maybe_text(
         "campaign",
-        "outbound: the list; inbound: the entry, i.e. the first queue, else the dialled number (DID)",
+        "outbound: the list; inbound: the campaign that its queue or DID is named for, else the first queue, else the dialled number (DID)",
     ),
     maybe_text("contact", "the lead of the campaign that was dialled; null for calls dialled by hand"),
     maybe_text("number_raw", "the customer's number as the PBX had it: dialled for outbound, the caller's for inbound"),

@@ -5,12 +5,16 @@
 
 mod attempts;
 mod calls;
+mod contacts;
+mod do_not_call;
 mod inputs;
 mod legs;
 mod queue_visits;
 mod rejects;
+mod rules;
 mod sources;
 mod stories;
+mod verdicts;
 
 use std::sync::Arc;
 
@@ -83,6 +87,10 @@ pub const TABLES: &[&TableDef] = &[
     &rejects::TABLE,
     &sources::TABLE,
     &inputs::TABLE,
+    &contacts::TABLE,
+    &verdicts::TABLE,
+    &rules::TABLE,
+    &do_not_call::TABLE,
 ];
 
 /// The table of that name.

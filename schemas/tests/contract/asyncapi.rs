@@ -79,7 +79,7 @@ fn short(topic: &TopicDef) -> &'static str {
 
 /// Whether its records are rows, which can be taken back.
 fn has_rows(topic: &TopicDef) -> bool {
-    topic.compacted && topic.table.is_some()
+    topic.compacted && TOPICS.iter().any(|known| known.name == topic.name)
 }
 
 fn reference(to: &str) -> Value {
@@ -115,10 +115,10 @@ fn channel(topic: &TopicDef) -> Value {
 
 /// As the log creates it: facts may have an age, too, which is configured.
 fn cleanup(topic: &TopicDef) -> &'static [&'static str] {
-    match (topic.compacted, topic.table) {
+    match (topic.compacted, has_rows(topic)) {
         (false, _) => &["delete"],
-        (true, Some(_)) => &["compact", "delete"],
-        (true, None) => &["compact"],
+        (true, true) => &["compact", "delete"],
+        (true, false) => &["compact"],
     }
 }
 
@@ -183,7 +183,7 @@ fn content_type(topic: &TopicDef) -> &'static str {
 }
 
 fn payload(topic: &TopicDef) -> Value {
-    if topic.table.is_some() {
+    if TOPICS.iter().any(|known| known.name == topic.name) {
         json!({ "$ref": format!("./{}.schema.json", short(topic)) })
     } else if is_state(topic) {
         json!({ "description": "`next`: a number; `birth`: a text in quotes; any other: bytes of the fold's own layout" })

@@ -3,7 +3,7 @@
 use std::fmt::Write;
 
 use calltide_schemas::metrics::exposed::{EXPOSED, Exposed, Shape};
-use calltide_schemas::metrics::{Basis, OUTCOMES, Unit};
+use calltide_schemas::metrics::{Basis, Metric, OUTCOMES, RECYCLING, Unit};
 use calltide_schemas::status::{Class, Status};
 use calltide_schemas::tables::{Column, DAY, Kind, Null, TABLES, TableDef};
 use serde_json::Value;
@@ -35,11 +35,27 @@ pub(super) fn text() -> String {
              Percentages are 0 to 100 and null over zero. `{name}` in a formula is another metric. After these come the counts of \
              the single statuses.\n\n\
              | metric | unit | version | counted per | meaning | formula |\n|---|---|---|---|---|---|\n";
-    for metric in OUTCOMES {
+    text += &metrics(OUTCOMES);
+    text += "\n## Metrics of the recycling report\n\n\
+             Counted per contact: as they are, or were at the end of the range; per attempt: of those for contacts.\n\n\
+             | metric | unit | version | counted per | meaning | formula |\n|---|---|---|---|---|---|\n";
+    text += &metrics(RECYCLING);
+    text += "\n## Metrics of the processes\n\n\
+             What `/metrics` shows, in Prometheus' form. `source` of the metrics `calltide_source_…` is the `source_id` of the \
+             table `sources` without the PBX.\n\n\
+             | metric | shape | labels | meaning |\n|---|---|---|---|\n";
+    text.extend(EXPOSED.iter().map(exposed));
+    text
+}
+
+fn metrics(report: &[Metric]) -> String {
+    let mut text = String::new();
+    for metric in report {
         let unit = match metric.unit {
             Unit::Count => "count",
             Unit::Percent => "percent",
             Unit::Millis => "ms",
+            Unit::Ratio => "ratio",
         };
         let bases: Vec<_> =
             metric.bases.iter().map(|b| if *b == Basis::Attempt { "attempt" } else { "contact" }).collect();
@@ -48,11 +64,6 @@ pub(super) fn text() -> String {
         writeln!(text, "| `{name}` | {unit} | {version} | {bases} | {doc} | `{formula}` |")
             .expect("text takes everything");
     }
-    text += "\n## Metrics of the processes\n\n\
-             What `/metrics` shows, in Prometheus' form. `source` of the metrics `calltide_source_…` is the `source_id` of the \
-             table `sources` without the PBX.\n\n\
-             | metric | shape | labels | meaning |\n|---|---|---|---|\n";
-    text.extend(EXPOSED.iter().map(exposed));
     text
 }
 

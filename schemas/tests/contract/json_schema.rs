@@ -1,22 +1,28 @@
 //! One JSON Schema (draft 2020-12) per topic: of its rows, made from the table's columns, and of the envelope.
 
 use calltide_schemas::envelope::Envelope;
+use calltide_schemas::recycling::{Due, ForContacts, ForNumbers, Lease, Retargeted};
 use calltide_schemas::tables::{Column, Kind, Null, TableDef, table};
-use calltide_schemas::topics::{EVENTS, PREFIX, TOPICS};
+use calltide_schemas::topics::{
+    EVENTS, IN_CONTACTS, IN_NUMBERS, LEASES, PREFIX, RETARGET, RETRY_DUE, RETRY_LATER, TOPICS,
+};
 use serde_json::{Map, Value, json};
 
 /// File name and schema of each topic's payload.
 pub(super) fn all() -> Vec<(String, Value)> {
-    let schema = |topic: &str, of: Option<&str>| match of.and_then(table) {
-        Some(def) if topic != EVENTS => row(def),
-        Some(_) | None => envelope(),
+    let schema = |topic: &str, of: Option<&str>| match (topic, of.and_then(table)) {
+        (EVENTS, _) => schemars::schema_for!(Envelope<'_>).to_value(),
+        (IN_CONTACTS, _) => schemars::schema_for!(ForContacts).to_value(),
+        (IN_NUMBERS, _) => schemars::schema_for!(ForNumbers).to_value(),
+        (RETRY_DUE, _) => schemars::schema_for!(Due).to_value(),
+        (RETARGET, _) => schemars::schema_for!(Retargeted).to_value(),
+        (LEASES, _) => schemars::schema_for!(Lease).to_value(),
+        (RETRY_LATER, _) => row(table("contacts").expect("the table of contacts")),
+        (_, Some(def)) => row(def),
+        (other, None) => panic!("{other} has neither a table nor a form of its own"),
     };
     let file = |topic: &str| format!("{}.schema.json", topic.trim_start_matches(PREFIX));
     TOPICS.iter().map(|topic| (file(topic.name), schema(topic.name, topic.table))).collect()
-}
-
-fn envelope() -> Value {
-    schemars::schema_for!(Envelope<'_>).to_value()
 }
 
 fn row(def: &TableDef) -> Value {

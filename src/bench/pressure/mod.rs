@@ -26,6 +26,7 @@ use crate::clock;
 use crate::config::Config;
 use crate::data::DataDir;
 use crate::errors::{Exit, Failure, Result};
+use crate::fold::Time;
 use crate::query_api;
 use crate::site::{Site, open_log};
 use disk::Disk;
@@ -121,7 +122,7 @@ pub(crate) fn measure(rate: u32, seconds: u32) -> Result<String> {
 /// Derives everything and writes the tables; how long that took, and how many events they have.
 fn catch_up(data: &DataDir) -> Result<(Duration, u64)> {
     let (began, config) = (Instant::now(), Config::default());
-    let site = Site::open(data, &config)?;
+    let site = Site::open(data, &config, Time::GoesOn)?;
     site.flush()?;
     site.close()?;
     let took = began.elapsed();

@@ -104,6 +104,7 @@ fn whatever_is_killed_or_cut_the_tables_are_those_of_a_run_that_was_left_alone()
         each_fact_once(&cluster.reader, table, key, seed);
     }
     every_event_is_archived(&clean, &cluster.reader, seed);
+    each_due_once(&cluster.reader, seed);
     eprintln!("{expected} calls, the same rows");
     cluster.ingest.stop();
     cluster.processors.iter_mut().for_each(super::topology::Role::stop);
@@ -218,6 +219,34 @@ fn every_event_is_archived(clean: &Site, harmed: &Site, seed: u64) {
     until("all events are archived once", || harmed.rows(events) == clean.rows(events) && count(harmed, twice) == 0);
     eprintln!("archived: {:?}", harmed.rows(events));
     assert_eq!(count(harmed, "SELECT coalesce(sum(missing), 0) AS n FROM sources"), 0, "seed {seed}");
+}
+
+/// Every contact of the recordings has its attempts and a verdict, dialers are told of each verdict once, and what was taken back
+/// was told before.
+fn each_due_once(site: &Site, seed: u64) {
+    let of_contacts =
+        "SELECT count(*) AS n FROM attempts WHERE contact IS NOT NULL AND campaign IS NOT NULL AND settled";
+    until("all attempts have come to their contacts", || {
+        count(site, "SELECT coalesce(sum(attempts), 0) AS n FROM contacts") == count(site, of_contacts)
+    });
+    each_fact_once(site, "contacts", "contact_key", seed);
+    each_fact_once(site, "verdicts", "verdict_id", seed);
+    let (text, _) = site.done(&["log", "cat", "retry-due"]);
+    let (mut told, mut taken_back) = (BTreeSet::new(), BTreeSet::new());
+    for line in text.lines() {
+        let record: Value = serde_json::from_str(line).unwrap();
+        let id = record["id"].as_str().unwrap().to_owned();
+        let is_new = match id.strip_suffix(":withdrawn") {
+            Some(of) => {
+                assert!(told.contains(of), "seed {seed}: {of} was taken back and never told");
+                taken_back.insert(id)
+            }
+            None => told.insert(id.clone()),
+        };
+        assert!(is_new, "seed {seed}: a due message is there twice");
+    }
+    eprintln!("{} due messages, {} taken back", told.len(), taken_back.len());
+    assert!(!told.is_empty(), "seed {seed}: nobody was due");
 }
 
 /// Each version of each key is in the table's topic once, and for each key of the table there is one.

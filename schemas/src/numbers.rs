@@ -4,7 +4,7 @@ use phonenumber::{Mode, country};
 
 /// The number in E.164, or `None` where it can't be understood. National numbers need the country; international ones are
 /// understood with and without their plus sign.
-pub(super) fn e164(raw: &str, country: Option<&str>) -> Option<String> {
+pub fn e164(raw: &str, country: Option<&str>) -> Option<String> {
     let digits: String = raw.chars().filter(|c| c.is_ascii_digit() || *c == '+').collect();
     if digits.len() < 6 {
         return None;
