@@ -291,7 +291,8 @@ Examples:
 /// Arguments of `sql`.
 #[derive(Debug, ClapArgs)]
 pub(crate) struct Sql {
-    /// The query: SELECT over calls, attempts, legs, queue_visits, stories, rejects, sources, inputs; `-` reads it from stdin
+    /// The query: SELECT over calls, attempts, legs, queue_visits, contacts, verdicts, rules, do_not_call, stories,
+    /// rejects, sources, inputs; `-` reads it from stdin
     #[arg(value_name = "QUERY")]
     pub(crate) query: String,
     /// How the answer is written

@@ -11,7 +11,7 @@ use calltide_processor::recycling::is_zone;
 use calltide_query_api::reports::instant;
 use calltide_schemas::recycling::{
     Callback, DoNotCall, ForContacts, ForNumbers, Intake, Listing, LoadAs, NewContact, Standing, StandingChange,
-    calling_number, listed_number,
+    calling_number, check_names, listed_number,
 };
 use indicatif::{ProgressBar, ProgressStyle};
 
@@ -51,6 +51,8 @@ fn load(places: &Places, config: &Config, asked: &ContactsLoad) -> Result<()> {
         let failure = Failure::new(Exit::Usage, format!("unknown time zone `{unknown}`"));
         return Err(failure.hint("give an IANA name such as Europe/Madrid or UTC"));
     }
+    let named = [Some(asked.campaign.as_str()), asked.list.as_deref()];
+    check_names(named).map_err(|error| Failure::new(Exit::Usage, error))?;
     let load = LoadAs {
         at: clock::now(),
         who: asked.who.who(),
@@ -100,6 +102,8 @@ fn load(places: &Places, config: &Config, asked: &ContactsLoad) -> Result<()> {
 }
 
 fn stand(places: &Places, config: &Config, asked: &ContactsStand, change: StandingChange) -> Result<()> {
+    let named = [Some(asked.campaign.as_str()), asked.list.as_deref(), asked.contact.as_deref()];
+    check_names(named).map_err(|error| Failure::new(Exit::Usage, error))?;
     let standing = Standing {
         at: clock::now(),
         who: asked.who.who(),
@@ -113,6 +117,7 @@ fn stand(places: &Places, config: &Config, asked: &ContactsStand, change: Standi
 
 fn promise(places: &Places, config: &Config, asked: &Promise) -> Result<()> {
     let wrong = |error: String| Failure::new(Exit::Usage, error);
+    check_names([Some(asked.campaign.as_str()), Some(&asked.contact), asked.agent.as_deref()]).map_err(wrong)?;
     let number = asked.number.as_deref().map(|number| calling_number(number, config.country().as_deref()));
     let callback = Callback {
         given_at: clock::now(),
@@ -127,6 +132,7 @@ fn promise(places: &Places, config: &Config, asked: &Promise) -> Result<()> {
 }
 
 fn list(places: &Places, config: &Config, asked: &DoNotCallArgs, listing: Listing) -> Result<()> {
+    check_names([asked.campaign.as_deref()]).map_err(|error| Failure::new(Exit::Usage, error))?;
     let country = asked.country.clone().or_else(|| config.country());
     let mut numbers = asked.numbers.clone();
     if let Some(file) = &asked.file {

@@ -17,7 +17,7 @@ use calltide_eventlog::{EventLog, Partition, Record};
 use calltide_processor::calls::{CallSettings, Calls};
 use calltide_processor::fold::Fold;
 use calltide_processor::recycling::{Contacts, Numbers, for_all};
-use calltide_processor::runtime::{Driver, Restore, RuntimeError, Step};
+use calltide_processor::runtime::{Driver, Restore, RuntimeError};
 use calltide_schemas::Micros;
 use calltide_schemas::recycling::rules::SiteRules;
 use calltide_schemas::recycling::{ForContacts, ForNumbers, Tick};
@@ -243,8 +243,9 @@ impl Working {
         let mut given = BTreeSet::new();
         let mut told = Told::default();
         while !self.must_stop() {
-            if driver.step(LOOK_EVERY)? == Step::Moved {
-                let partitions: BTreeSet<Partition> = driver.partitions().into_iter().collect();
+            driver.step(LOOK_EVERY)?;
+            let partitions: BTreeSet<Partition> = driver.partitions().into_iter().collect();
+            if partitions != given {
                 // Who does everything has given it before.
                 if self.at_end == AtEnd::Leave {
                     self.append(partitions.difference(&given).copied(), || self.derives.first())?;

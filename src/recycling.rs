@@ -39,7 +39,7 @@ fn why(places: &Places, asked: &Why) -> Result<()> {
     let key = ContactKey::new(&asked.campaign, &asked.contact).to_string().replace('\'', "''");
     let sql = format!(
         "SELECT decided_at, verdict, due_at, number_e164 AS number, rule, reason, \"trigger\", rules_version, verdict_id, facts \
-         FROM verdicts WHERE contact_key = '{key}' ORDER BY decided_at, length(verdict_id), verdict_id"
+         FROM verdicts WHERE contact_key = '{key}' ORDER BY length(verdict_id), verdict_id"
     );
     let answer = reader.ask(async |engine| engine.query(&calltide_query_api::Principal::local(), &sql).await)?;
     reader.tell_of_lacking(&answer);
@@ -88,7 +88,8 @@ fn simulate(places: &Places, asked: &Simulate) -> Result<()> {
         return Err(Failure::new(Exit::NotFound, error).hint("give the data directory with --data"));
     };
     let rules = Rules::These(Box::new(tried.site_rules(Micros(0), &asked.rules.display().to_string())?));
-    let (mut before, mut after) = (Simulation::new(Rules::OfThatTime), Simulation::new(rules));
+    let first = Rules::OfThatTime(Box::new(config.site_rules(Micros(0), "the configuration")?));
+    let (mut before, mut after) = (Simulation::new(first), Simulation::new(rules));
     let mut history = History::open(&*log)?;
     if history.is_cut {
         output::note("warning: the log does not reach back to the first contacts; the history begins later");

@@ -107,10 +107,10 @@ pub(crate) struct Promise {
     #[arg(long, value_name = "ZONE", default_value = "UTC")]
     pub(crate) tz: String,
     /// With whom
-    #[arg(long, value_name = "AGENT")]
+    #[arg(long, value_name = "AGENT", requires = "at")]
     pub(crate) agent: Option<String>,
     /// On which number
-    #[arg(long, value_name = "NUMBER")]
+    #[arg(long, value_name = "NUMBER", requires = "at")]
     pub(crate) number: Option<String>,
     #[command(flatten)]
     pub(crate) who: Who,

@@ -85,7 +85,9 @@ struct Both {
 impl Both {
     fn start(log: &Arc<dyn EventLog>, time: Time) -> Result<Self> {
         let start = |derives| FoldThread::start(Arc::clone(log), derives, time, AtEnd::CatchUp);
-        Ok(Self { contacts: start(Derives::Contacts(rules()))?, numbers: start(Derives::Numbers)? })
+        let contacts = Derives::Contacts(rules());
+        log.append(contacts.topic(), 0, contacts.first().into_iter().collect())?;
+        Ok(Self { contacts: start(contacts)?, numbers: start(Derives::Numbers)? })
     }
 
     /// What one tells the other is processed, too; nothing here goes to and fro more often.
@@ -172,7 +174,7 @@ fn promised(log: &dyn EventLog, contacts: u64) -> Result<String> {
         next = batch.next;
         let dues =
             batch.records.iter().filter_map(|read| serde_json::from_slice::<Due>(read.record.payload.as_ref()?).ok());
-        late.extend(dues.filter(|due| !due.withdrawn).map(|due| seen.millis_since(due.due_at)));
+        late.extend(dues.filter(|due| !due.withdrawn && due.due_at >= begin).map(|due| seen.millis_since(due.due_at)));
         moment = log.wait(moment, Duration::from_millis(5));
     }
     late.sort_unstable();

@@ -17,6 +17,7 @@ use std::path::{Path, PathBuf};
 
 use calltide_processor::calls::CallSettings;
 use calltide_schemas::Micros;
+use calltide_schemas::recycling::check_names;
 use calltide_schemas::recycling::rules::SiteRules;
 use figment::providers::{Format as _, Toml};
 use figment::value::{Dict, Map, Value};
@@ -187,9 +188,12 @@ impl Config {
     fn check_campaigns(&self, file: &Path) -> Result<()> {
         for (place, campaign) in self.campaign.iter().enumerate() {
             let id = &campaign.id;
-            if id.is_empty() || id == "*" || self.campaign[..place].iter().any(|other| other.id == *id) {
+            if check_names([Some(id.as_str())]).is_err()
+                || id == "*"
+                || self.campaign[..place].iter().any(|other| other.id == *id)
+            {
                 let error = format!(
-                    "[[campaign]] {} in {}: the id `{id}` is empty, `*` or there twice",
+                    "[[campaign]] {} in {}: the id `{id}` is no name, `*`, or there twice",
                     place + 1,
                     file.display()
                 );

@@ -30,14 +30,16 @@ pub(super) struct Contact {
     pub(super) tries: Vec<Try>,
     /// Attempts before those.
     pub(super) forgotten: u32,
-    /// Dials under way: digests of their calls.
-    pub(super) open: Vec<u64>,
+    /// Dials under way.
+    pub(super) open: Vec<Open>,
     pub(super) promise: Option<Promise>,
     pub(super) standing: Where,
     /// Who spoke with them elsewhere.
     pub(super) reached: Option<ReachedBy>,
-    /// A due message ran out then: not before.
+    /// A due message ran out then, or a window was missed: not before.
     pub(super) not_before: Option<Micros>,
+    /// Digest of where it went on, so that it is told once.
+    pub(super) went_to: Option<u64>,
     /// The call of the latest attempt.
     pub(super) last_call: Option<Box<str>>,
     pub(super) verdict: Option<Given>,
@@ -53,6 +55,8 @@ pub(super) struct Line {
     pub(super) suppressed: Option<Box<str>>,
     /// It was called as often as is allowed until then.
     pub(super) capped_until: Option<Micros>,
+    /// The list was loaded again without it.
+    pub(super) replaced: bool,
 }
 
 /// See [`Contact::about`].
@@ -99,6 +103,18 @@ const DROPPED: u8 = 2;
 const SHORT: u8 = 4;
 const DIALLED: u8 = 8;
 
+/// A dial that is under way.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Open {
+    /// Digest of the call's id.
+    pub(super) call: u64,
+    pub(super) at: Micros,
+    pub(super) line: Option<u8>,
+}
+
+/// The end of a dial that is told later than that will never be: its PBX is gone for good.
+const OPEN_MAX_US: i64 = 24 * 3600 * 1_000_000;
+
 /// A call that was promised.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Promise {
@@ -106,6 +122,8 @@ pub(super) struct Promise {
     pub(super) at: Micros,
     pub(super) agent: Option<Box<str>>,
     pub(super) line: Option<u8>,
+    /// The call that keeps it.
+    pub(super) kept_by: Option<u64>,
 }
 
 /// Who spoke with them elsewhere.
@@ -155,8 +173,12 @@ pub(super) struct Given {
     pub(super) digest: u64,
     /// The line that it wishes to be called on.
     pub(super) line: Option<u8>,
+    /// It is what was promised.
+    pub(super) promised: bool,
     /// It was dialled: nothing of it is to be taken back.
     pub(super) dialled: bool,
+    /// The number's fold does not wait for it any more: whatever is decided next is new.
+    pub(super) over: bool,
 }
 
 impl Try {
@@ -205,9 +227,21 @@ impl Contact {
         u32::try_from(dialled).unwrap_or(u32::MAX).saturating_add(earlier)
     }
 
+    /// Whether a dial is under way.
+    pub(super) fn is_dialled(&self, at: Micros) -> bool {
+        self.open.iter().any(|open| open.at + OPEN_MAX_US > at)
+    }
+
     /// The best class of all attempts.
     pub(super) fn best_class(&self) -> Option<Class> {
         self.tries.iter().map(|tried| tried.status.class()).min()
+    }
+
+    /// The number's fold does not wait for the latest verdict any more.
+    pub(super) fn end_verdict(&mut self) {
+        if let Some(given) = &mut self.verdict {
+            given.over = true;
+        }
     }
 
     /// What few contacts have.
@@ -219,7 +253,8 @@ impl Contact {
     pub(super) fn line(&mut self, number: &CallingNumber) -> Option<u8> {
         let known = self.lines.iter().position(|line| line.number == *number);
         let place = known.unwrap_or_else(|| {
-            self.lines.push(Line { number: number.clone(), suppressed: None, capped_until: None });
+            let (number, suppressed, capped_until) = (number.clone(), None, None);
+            self.lines.push(Line { number, suppressed, capped_until, replaced: false });
             self.lines.len() - 1
         });
         u8::try_from(place).ok()
@@ -228,10 +263,17 @@ impl Contact {
     /// Takes in that it was put on a list.
     pub(super) fn load(&mut self, said: &Loaded) {
         let again = self.loaded.is_some() || !self.tries.is_empty();
-        let lost_again = said.lost_call.is_some() && self.about().lost_call.as_deref() != said.lost_call.as_deref();
+        // An older call that is told again begins nothing.
+        let is_later = |at: Option<Micros>| at.is_none_or(|at| said.at > at);
+        let is_news = is_later(self.loaded_last) && is_later(self.reached.as_ref().map(|it| it.ended));
+        let is_lost = said.lost_call.is_some() && self.about().lost_call.as_deref() != said.lost_call.as_deref();
+        if is_lost && again && !is_news {
+            return;
+        }
+        let lost_again = is_lost;
         if again && (said.reset || lost_again) {
             self.round = Some(said.at);
-            (self.promise, self.reached, self.not_before) = (None, None, None);
+            (self.promise, self.reached, self.not_before, self.went_to) = (None, None, None, None);
         }
         self.loaded = self.loaded.or(Some(said.at));
         self.loaded_last = self.loaded_last.max(Some(said.at));
@@ -242,6 +284,7 @@ impl Contact {
         for number in &said.numbers {
             self.line(number);
         }
+        self.lines.iter_mut().for_each(|line| line.replaced = !said.numbers.contains(&line.number));
         let was = self.about();
         let kept = |said: &Option<String>, was: Option<Box<str>>| said.as_deref().map(Into::into).or(was);
         let about = About {
@@ -262,7 +305,7 @@ impl Contact {
     /// Takes in an attempt, or its correction. `false`: it is known.
     pub(super) fn attempt(&mut self, said: &Attempt, call: u64) -> bool {
         let dialling = self.open.len();
-        self.open.retain(|open| *open != call);
+        self.open.retain(|open| open.call != call);
         let is_over = self.open.len() < dialling;
         let known = self.tries.iter().position(|tried| tried.call == call);
         if let Some(at) = known {
@@ -273,6 +316,9 @@ impl Contact {
         }
         self.live |= said.live;
         if said.withdrawn {
+            if at_end(known, self.tries.len()) {
+                self.last_call = None;
+            }
             return known.is_some() || is_over;
         }
         let line = said.number.as_ref().and_then(|number| self.line(number));
@@ -289,13 +335,18 @@ impl Contact {
             self.last_call = Some(said.call_id.as_str().into());
         }
         // What was promised was kept, or is no longer needed.
-        if self.promise.as_ref().is_some_and(|it| started >= it.at || (said.reached && started > it.given)) {
+        let kept = |it: &Promise| it.kept_by == Some(call) || started >= it.at || (said.reached && started > it.given);
+        if self.promise.as_ref().is_some_and(kept) {
             self.promise = None;
         }
         if self.tries.len() > TRIES_MAX {
-            self.tries.remove(0);
-            self.forgotten += 1;
+            self.forgotten += u32::from(self.tries.remove(0).dialled());
         }
         true
     }
+}
+
+/// Whether what was removed from there was the last one.
+fn at_end(removed: Option<usize>, left: usize) -> bool {
+    removed == Some(left)
 }

@@ -1,7 +1,7 @@
 //! The fold of contacts: what is told of a contact changes what is remembered of it, and it is decided anew.
 //!
-//! What concerns many contacts at once (rules, a list, a campaign's end) is carried out some contacts at a time, record by
-//! record, in the order of their keys. What is decided is in [`super::deciding`], what comes of it in [`super::telling`].
+//! What concerns many contacts at once (rules, a list, a campaign's end) is carried out some contacts at a time, tick by
+//! tick, in the order of their keys. What is decided is in [`super::deciding`], what comes of it in [`super::telling`].
 
 use std::collections::BTreeSet;
 
@@ -13,7 +13,7 @@ use calltide_schemas::recycling::{
 };
 use serde::{Deserialize, Serialize};
 
-use super::contact::{About, Contact, Promise, ReachedBy, Where};
+use super::contact::{About, Contact, Open, Promise, ReachedBy, Where};
 use super::digest;
 use super::rows::RulesRow;
 use super::rulebook::{ALL_OTHERS, Kept, Rulebook};
@@ -21,7 +21,7 @@ use super::store::Store;
 use super::zones::Atlas;
 use crate::fold::{Effects, Fold};
 
-/// Contacts that are decided anew with one record: a commit of them takes some tens of milliseconds.
+/// Contacts that are decided anew with one tick: a commit of them takes some tens of milliseconds.
 const SWEPT_AT_ONCE: usize = 500;
 
 /// What an entry of the state is, by the first letter of its key.
@@ -132,7 +132,7 @@ impl Contacts {
     }
 
     /// Whether what its end means was begun.
-    fn has_ended(&self, campaign: &str) -> bool {
+    pub(super) fn has_ended(&self, campaign: &str) -> bool {
         self.store.get::<bool>(&[ENDED, campaign.as_bytes()].concat()).is_some()
     }
 
@@ -158,7 +158,18 @@ impl Contacts {
     }
 
     fn sweep(&mut self, campaign: Option<String>, list: Option<String>, at: Micros, trigger: Trigger, remove: bool) {
-        self.sweeps.push(Sweep { campaign, list, remove, after: None, at, trigger });
+        let sweep = Sweep { campaign, list, remove, after: None, at, trigger };
+        match trigger {
+            // Who is held must not wait for anything.
+            Trigger::Standing => self.sweeps.insert(0, sweep),
+            Trigger::Loaded
+            | Trigger::Callback
+            | Trigger::Dial
+            | Trigger::Attempt
+            | Trigger::Notice
+            | Trigger::Rules
+            | Trigger::CampaignEnd => self.sweeps.push(sweep),
+        }
         self.store.put(SWEEPS, &self.sweeps);
     }
 
@@ -185,6 +196,10 @@ impl Contacts {
                     continue;
                 }
                 contact.standing = Where::Removed;
+            }
+            if sweep.trigger == Trigger::Rules {
+                // The cap may be another one now; the number's fold says so if it holds.
+                contact.lines.iter_mut().for_each(|line| line.capped_until = None);
             }
             self.conclude(&of, contact, sweep.trigger, sweep.at, out);
         }
@@ -237,6 +252,8 @@ impl Contacts {
             return self.with(&of, (Trigger::Standing, said.at), out, |contact| {
                 contact.standing = match said.change {
                     StandingChange::Hold => Where::Held,
+                    // Who is off the list is not put on it by this.
+                    StandingChange::Release if contact.standing == Where::Removed => Where::Removed,
                     StandingChange::Release => Where::Listed,
                     StandingChange::Remove => Where::Removed,
                 };
@@ -271,9 +288,11 @@ impl Contacts {
             return;
         }
         self.with(&of, (Trigger::Callback, said.given_at), out, |contact| {
-            let line = said.number.as_ref().and_then(|number| contact.line(number));
+            let number = said.number.as_ref().filter(|_| said.callback_at.is_some());
+            let line = number.and_then(|number| contact.line(number));
             let agent = said.agent.as_deref().map(Into::into);
-            contact.promise = said.callback_at.map(|at| Promise { given: said.given_at, at, agent, line });
+            contact.promise =
+                said.callback_at.map(|at| Promise { given: said.given_at, at, agent, line, kept_by: None });
             contact.live = true;
             true
         });
@@ -283,12 +302,12 @@ impl Contacts {
         let (Some(campaign), Some(contact)) = (&said.campaign, &said.contact) else { return };
         let call = digest(said.call_id.as_bytes());
         self.with(&ContactKey::new(campaign, contact), (Trigger::Dial, said.at), out, |contact| {
-            let known = contact.open.contains(&call) || contact.tries.iter().any(|tried| tried.call == call);
-            if known {
+            let known = contact.open.iter().any(|open| open.call == call);
+            if known || contact.tries.iter().any(|tried| tried.call == call) {
                 return false;
             }
-            contact.open.push(call);
-            contact.line(&said.number);
+            let line = contact.line(&said.number);
+            contact.open.push(Open { call, at: said.at, line });
             true
         });
     }
@@ -314,9 +333,13 @@ impl Contacts {
                 (Word::Suppressed { because }, Some(line)) => line.suppressed = Some(because.as_str().into()),
                 (Word::Allowed, Some(line)) => line.suppressed = None,
                 (Word::Capped { verdict, until }, Some(line)) if latest == Some(*verdict) => {
-                    line.capped_until = Some(*until)
+                    line.capped_until = Some(*until);
+                    contact.end_verdict();
                 }
-                (Word::Expired { verdict }, _) if latest == Some(*verdict) => contact.not_before = Some(said.at),
+                (Word::Expired { verdict }, _) if latest == Some(*verdict) => {
+                    contact.not_before = Some(said.at);
+                    contact.end_verdict();
+                }
                 (Word::Reached { call_id, by, started_at, ended_at, withdrawn }, _) => {
                     return reached(contact, call_id, (*by, *started_at, *ended_at), *withdrawn);
                 }
@@ -376,7 +399,10 @@ impl Fold for Contacts {
         let said = record.payload.as_deref().and_then(|payload| serde_json::from_slice(payload).ok());
         match said {
             Some(ForContacts::Rules(said)) => self.rules(&said, out),
-            Some(ForContacts::Tick(said)) => self.tick(said.at),
+            Some(ForContacts::Tick(said)) => {
+                self.tick(said.at);
+                self.go_on(out);
+            }
             Some(ForContacts::Loaded(said)) => self.loaded(&said, out),
             Some(ForContacts::Standing(said)) => self.standing(&said, out),
             Some(ForContacts::Callback(said)) => self.callback(&said, out),
@@ -385,7 +411,6 @@ impl Fold for Contacts {
             Some(ForContacts::Notice(said)) => self.notice(&said, out),
             None => out.note("unreadable_input"),
         }
-        self.go_on(out);
     }
 
     fn changes(&mut self) -> Vec<Change> {

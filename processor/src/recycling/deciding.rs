@@ -16,7 +16,8 @@ use super::contact::{Contact, Kind, Line, Try, Where};
 use super::rulebook::Book;
 use super::zones::{Atlas, Zones};
 
-const SECOND: i64 = 1_000_000;
+/// The rule of promised calls.
+pub(super) const CALLBACK: &str = "callback";
 
 /// A decision, with what it was decided by.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -26,6 +27,8 @@ pub(super) struct Decision {
     pub(super) rule: String,
     pub(super) reason: String,
     pub(super) to: Option<Target>,
+    /// A window was missed: not before this, whatever is decided later.
+    pub(super) not_before: Option<Micros>,
     pub(super) facts: Value,
 }
 
@@ -47,6 +50,8 @@ pub(super) struct Case<'a> {
     pub(super) book: &'a Book,
     /// Its list is held.
     pub(super) list_held: bool,
+    /// The campaign's end was told.
+    pub(super) has_ended: bool,
     /// When it is decided: nothing is due in a window that is over by then.
     pub(super) at: Micros,
 }
@@ -62,7 +67,7 @@ impl Case<'_> {
             let line = promise.line.map(usize::from).filter(|line| self.usable(*line)).or_else(|| self.next_line());
             let agent = promise.agent.as_deref().map(str::to_owned).or_else(|| self.agent());
             let why = Why {
-                rule: "callback",
+                rule: CALLBACK,
                 from: promise.at,
                 agent,
                 text: "a call was promised".to_owned(),
@@ -77,7 +82,7 @@ impl Case<'_> {
     }
 
     fn verdict(&self, kind: Kind, rule: &str, reason: String) -> Decision {
-        Decision { kind, due: None, rule: rule.to_owned(), reason, to: None, facts: self.facts() }
+        Decision { kind, due: None, rule: rule.to_owned(), reason, to: None, not_before: None, facts: self.facts() }
     }
 
     /// What every decision looks at.
@@ -103,7 +108,7 @@ impl Case<'_> {
         if rules.state == CampaignState::Ended {
             return Some(self.verdict(Kind::Closed, "campaign ended", "the campaign has ended".to_owned()));
         }
-        if let Some(end) = rules.ends_at.filter(|end| *end <= self.at) {
+        if let Some(end) = rules.ends_at.filter(|end| self.has_ended || *end <= self.at) {
             let reason = format!("the campaign ended at {}", moment(end));
             return Some(self.verdict(Kind::Closed, "campaign ended", reason));
         }
@@ -127,13 +132,15 @@ impl Case<'_> {
         if self.next_line().is_some() {
             return None;
         }
-        let suppressed = lines.iter().enumerate().filter(|(at, _)| !self.is_dead(*at));
+        let suppressed = lines.iter().enumerate().filter(|(at, line)| !self.is_dead(*at) && !line.replaced);
         let because: Vec<&str> = suppressed.filter_map(|(_, line)| line.suppressed.as_deref()).collect();
         if because.is_empty() {
             let times = self.book.rules.invalid_after;
             let reason = format!("each of its numbers was called {times} times and does not exist");
             return Some(self.verdict(Kind::Invalid, "invalid number", reason));
         }
+        let mut because = because;
+        because.dedup();
         Some(self.verdict(Kind::Suppressed, "do not call", because.join("; ")))
     }
 
@@ -198,7 +205,7 @@ impl Case<'_> {
     }
 
     fn usable(&self, line: usize) -> bool {
-        self.contact.lines.get(line).is_some_and(|it| it.suppressed.is_none()) && !self.is_dead(line)
+        self.contact.lines.get(line).is_some_and(|it| it.suppressed.is_none() && !it.replaced) && !self.is_dead(line)
     }
 
     /// The number to dial next.
@@ -268,12 +275,9 @@ impl Case<'_> {
             return self.verdict(Kind::Exhausted, &rule.name, reason);
         }
         let delay_s = rule.delays_s.get(nth - 1).or(rule.delays_s.last()).copied().unwrap_or(0);
-        let lockout_s = if last.dropped() { rules.drop_lockout_s } else { 0 };
-        let wait_s = delay_s.max(lockout_s);
-        let from = last.ended + i64::try_from(wait_s).unwrap_or(i64::MAX).saturating_mul(SECOND);
-        let waits = if lockout_s > delay_s { "the lock-out after a dropped call" } else { "the delay" };
-        let text = format!("{result}, {nth}. of {}: {waits} is {}", most(rule.attempts), span(wait_s));
-        let extra = json!({ "rule_attempts": nth, "rule_attempts_max": rule.attempts, "delay_s": wait_s });
+        let from = last.ended + micros(delay_s);
+        let text = format!("{result}, {nth}. of {}: the delay is {}", most(rule.attempts), span(delay_s));
+        let extra = json!({ "rule_attempts": nth, "rule_attempts_max": rule.attempts, "delay_s": delay_s });
         self.due(self.next_line(), Why { rule: &rule.name, from, agent: self.agent(), text, extra }, atlas)
     }
 
@@ -293,19 +297,23 @@ impl Case<'_> {
             return self.verdict(Kind::Invalid, "no number", "no number of it can be dialled".to_owned());
         };
         let zones = self.zones(line, atlas);
-        let capped = line.capped_until.filter(|until| *until > why.from);
-        let ready = why.from.max(capped.unwrap_or(why.from)).max(self.contact.not_before.unwrap_or(why.from));
+        let locked_out = self.locked_out().filter(|until| why.rule != CALLBACK && *until > why.from);
+        let from = why.from.max(locked_out.unwrap_or(why.from));
+        let capped = line.capped_until.filter(|until| *until > from);
+        let ready = from.max(capped.unwrap_or(from)).max(self.contact.not_before.unwrap_or(from));
         let valid = |from: Micros| self.book.valid_until(from, &zones);
         let open = self.book.windows.next_open(ready, &zones);
         // A window that is over by now is of no use; the next one is.
-        let open = open
-            .filter(|open| valid(*open) > self.at)
-            .or_else(|| self.book.windows.next_open(self.at.max(ready), &zones));
+        let missed = open.is_some_and(|open| valid(open) <= self.at);
+        let open = open.filter(|_| !missed).or_else(|| self.book.windows.next_open(self.at.max(ready), &zones));
         let Some(at) = open else {
             let reason = format!("{}, but no calling window opens within 400 days in {}", why.text, named(&zones));
             return self.verdict(Kind::Held, "calling windows", reason);
         };
         let mut reason = format!("{}; due from {}", why.text, moment(why.from));
+        if let Some(until) = locked_out {
+            reason += &format!("; after a dropped call nobody calls until {}", moment(until));
+        }
         let rule = match capped {
             Some(until) => {
                 reason +=
@@ -325,7 +333,21 @@ impl Case<'_> {
         facts["number"] = json!(line.number);
         let due =
             Due { at, valid_until: valid(at), line: place, agent: why.agent, cap_24h: self.book.rules.attempts_24h };
-        Decision { kind: Kind::Retry, due: Some(due), rule: rule.to_owned(), reason, to: None, facts }
+        Decision {
+            kind: Kind::Retry,
+            due: Some(due),
+            rule: rule.to_owned(),
+            reason,
+            to: None,
+            not_before: missed.then_some(at),
+            facts,
+        }
+    }
+
+    /// Until when a dropped call forbids to call.
+    fn locked_out(&self) -> Option<Micros> {
+        let lockout = micros(self.book.rules.drop_lockout_s);
+        self.contact.tries.iter().filter(|tried| tried.dropped()).map(|tried| tried.ended + lockout).max()
     }
 
     /// Where the contact may be.
@@ -348,6 +370,11 @@ struct Why<'a> {
     agent: Option<String>,
     text: String,
     extra: Value,
+}
+
+/// Seconds of a rule in microseconds.
+fn micros(seconds: u64) -> i64 {
+    i64::try_from(seconds).unwrap_or(i64::MAX).saturating_mul(1_000_000)
 }
 
 /// Zones as people read them: of many, how many there are.

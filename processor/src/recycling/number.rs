@@ -10,6 +10,9 @@ use serde::{Deserialize, Serialize};
 /// How long a call out counts.
 pub(super) const CAP_SPAN_US: i64 = 24 * 3600 * 1_000_000;
 
+/// Calls by which somebody was reached that are remembered, since one of them may turn out not to be.
+const REACHED_MAX: usize = 8;
+
 /// A number, or a person.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub(super) struct Number {
@@ -21,6 +24,8 @@ pub(super) struct Number {
     pub(super) entries: Vec<Entry>,
     /// Contacts that have it.
     pub(super) members: Vec<Member>,
+    /// Digests of the latest calls by which somebody was reached.
+    pub(super) reached: Vec<u64>,
 }
 
 /// A do-not-call entry.
@@ -134,19 +139,42 @@ impl Number {
         self.dials.is_empty() && self.open.is_empty() && self.entries.is_empty() && self.members.is_empty()
     }
 
-    /// How often it was called in the 24 hours up to `at`.
-    pub(super) fn dialled_before(&self, at: Micros) -> usize {
-        self.dials.iter().filter(|dial| dial.2 <= at && dial.2 + CAP_SPAN_US > at).count()
+    /// How many calls still count at `at`. A call that began later by its PBX's clock counts, too.
+    pub(super) fn counting(&self, at: Micros) -> usize {
+        self.dials.iter().filter(|dial| dial.2 + CAP_SPAN_US > at).count()
     }
 
     /// When it may be called again by whoever calls at most so often, if not at `at`.
     pub(super) fn capped_until(&self, at: Micros, cap: u32) -> Option<Micros> {
+        // Those that must have become old, for one more to be allowed.
+        let over = (self.counting(at) + 1).checked_sub(cap as usize).filter(|over| *over > 0)?;
         let mut counting: Vec<Micros> =
             self.dials.iter().map(|dial| dial.2).filter(|dial| *dial + CAP_SPAN_US > at).collect();
         counting.sort_unstable();
-        // Those that must have become old, for one more to be allowed.
-        let over = (self.dialled_before(at) + 1).checked_sub(cap as usize).filter(|over| *over > 0)?;
         counting.get(over - 1).or(counting.last()).map(|dial| *dial + CAP_SPAN_US)
+    }
+
+    /// What waited for others who call the number is looked at again.
+    pub(super) fn wake(&mut self) {
+        for want in self.members.iter_mut().filter_map(|member| member.wants.as_mut()) {
+            if want.stage == Stage::Blocked {
+                want.stage = Stage::Waiting;
+            }
+        }
+    }
+
+    /// Remembers by which calls somebody was reached; `false` if the call is none of them and `reached` says that it is none.
+    pub(super) fn note_reached(&mut self, call: u64, reached: bool) -> bool {
+        let known = self.reached.iter().position(|one| *one == call);
+        match (known, reached) {
+            (None, true) => self.reached.push(call),
+            (Some(at), false) => drop(self.reached.remove(at)),
+            (Some(_), true) | (None, false) => {}
+        }
+        if self.reached.len() > REACHED_MAX {
+            self.reached.remove(0);
+        }
+        known.is_some() || reached
     }
 
     /// Dues that dialers were told of and that nobody has dialled yet: each may become a call at any moment.

@@ -21,14 +21,8 @@ use super::rows::DoNotCallRow;
 use super::store::Store;
 use crate::fold::{Effects, Fold};
 
-/// Numbers that are looked at with one record: a commit of them takes some tens of milliseconds.
-const LOOKED_AT_ONCE: usize = 2_000;
-
-/// Of what was imported; later versions are corrections.
-const FIRST_SETTLED_VERSION: i64 = 1;
-
-/// Longer than contacts take to answer that they were reached.
-const REACHED_PAUSE_US: i64 = 1_000_000;
+/// Numbers that are looked at with one tick: a commit of them takes some tens of milliseconds.
+const LOOKED_AT_ONCE: usize = 5_000;
 
 /// What an entry of the state is, by the first letter of its key.
 const NUMBER: &[u8] = b"n";
@@ -104,9 +98,14 @@ impl Numbers {
         self.timers.entry(slot(at)).or_default().push(name.into());
     }
 
-    fn tick(&mut self, at: Micros) {
-        self.now = self.now.max(at);
-        self.store.put(NOW, &self.now);
+    /// Does what is due by then. A tick that says no later time only goes on with what was begun.
+    fn tick(&mut self, at: Micros, out: &mut Effects) {
+        self.go_on(out);
+        if at > self.now {
+            self.now = at;
+            self.store.put(NOW, &self.now);
+            self.fire(out);
+        }
     }
 
     /// Looks at numbers whose time has come, so many at once: slot by slot, in the order of numbers.
@@ -121,20 +120,31 @@ impl Numbers {
             if !rest.is_empty() {
                 self.timers.entry(at).or_default().extend(rest);
             }
-            names.iter().for_each(|name| self.look_at(name, out));
+            names.iter().for_each(|name| self.look_at(name, at, out));
         }
     }
 
-    fn look_at(&mut self, name: &str, out: &mut Effects) {
+    /// Looks at a number whose time has come. What was put off since, or done, has another moment now: the order in which things
+    /// are done depends on nothing but what they are.
+    fn look_at(&mut self, name: &str, at: i64, out: &mut Effects) {
         let mut number = self.get(name);
-        let before = next_moment(&number);
+        if next_moment(&number).map(slot) != Some(at) {
+            return;
+        }
+        let open = number.open.len();
         number.prune(self.now);
+        if number.open.len() < open {
+            // Whose dial it was decides anew; the others are looked at below.
+            let name = CallingNumber(name.to_owned());
+            for member in &number.members {
+                if let Some(want) = member.wants.as_ref().filter(|want| want.stage == Stage::Over) {
+                    tell(member, &name, self.now, Word::Expired { verdict: want.verdict }, out);
+                }
+            }
+        }
+        number.wake();
         self.consider(&CallingNumber(name.to_owned()), &mut number, out);
         self.keep(name, &number);
-        // Taken out of the timers just now, it is not there for the same moment any more.
-        if let Some(at) = next_moment(&number).filter(|at| before == Some(*at)) {
-            self.wait(name, at);
-        }
     }
 
     fn wish(&mut self, said: &Wish, out: &mut Effects) {
@@ -145,6 +155,7 @@ impl Numbers {
                 let mut member = number.members.remove(at);
                 self.take_back(name, &mut member, said, out);
             }
+            number.wake();
             return self.keep(&name.0, &number);
         }
         let is_new = number.member(&said.campaign, &said.contact).is_none();
@@ -169,7 +180,7 @@ impl Numbers {
             }
         }
         self.refuse_capped(name, &mut number, said, out);
-        self.consider(name, &mut number, out);
+        number.wake();
         self.keep(&name.0, &number);
     }
 
@@ -190,13 +201,11 @@ impl Numbers {
     pub(super) fn forbidden(&self, name: &CallingNumber, number: &Number, campaign: &str) -> Option<String> {
         let own = number.entries.iter().find(|entry| entry.forbids(campaign)).map(|entry| entry.sentence(name));
         own.or_else(|| {
-            let digits = name.0.as_str();
-            let prefixes = self.prefixes.iter().filter(|(prefix, _)| digits.starts_with(prefix.as_str()));
-            let mut forbidding = prefixes.filter_map(|(prefix, entries)| {
-                let entry = entries.iter().find(|entry| entry.forbids(campaign))?;
+            let mut beginnings = (1..=name.0.len()).filter_map(|end| name.0.get(..end));
+            beginnings.find_map(|prefix| {
+                let entry = self.prefixes.get(prefix)?.iter().find(|entry| entry.forbids(campaign))?;
                 Some(entry.sentence(&CallingNumber(format!("{prefix}*"))))
-            });
-            forbidding.next()
+            })
         })
     }
 
@@ -231,6 +240,7 @@ impl Numbers {
             tell(member, name, at, word, out);
         }
         number.members = members;
+        number.wake();
     }
 
     /// Tells the next numbers of an entry for all that begin so.
@@ -286,28 +296,32 @@ impl Numbers {
         // A short call may be over before it was told that it began.
         if let Some((campaign, contact)) = of.filter(|_| said.counts && !said.withdrawn)
             && let Some(want) = number.member(campaign, contact).and_then(|member| member.wants.as_mut())
-            && want.due <= said.started_at
+            && (want.stage == Stage::Published || want.due <= said.started_at)
         {
             want.stage = Stage::Over;
         }
-        // A correction may say that nobody was reached after all.
-        let withdrawn = said.withdrawn || said.reached.is_none();
-        let is_correction = said.version > FIRST_SETTLED_VERSION;
-        if let Some(by) = said.reached.or(is_correction.then_some(Elsewhere::Manual)) {
+        let by = said.reached.filter(|_| !said.withdrawn);
+        if number.note_reached(call, by.is_some()) {
             let (call_id, started_at, ended_at) = (said.call_id.clone(), said.started_at, said.ended_at);
-            let word = Word::Reached { call_id, by, started_at, ended_at, withdrawn };
-            for member in number.members.iter().filter(|member| !own(member)) {
+            let word = Word::Reached {
+                call_id,
+                by: by.unwrap_or(Elsewhere::Manual),
+                started_at,
+                ended_at,
+                withdrawn: by.is_none(),
+            };
+            for member in number.members.iter_mut().filter(|member| !own(member)) {
                 tell(member, &said.number, said.ended_at, word.clone(), out);
+                if by.is_some() {
+                    // What it still wishes, now that they were reached, it says anew.
+                    self.start_over(&said.number, member, said.ended_at, "somebody spoke with them", out);
+                }
             }
         }
-        if said.reached.is_some() {
-            // Its contacts decide anew; what they still wish after that is looked at.
-            self.wait(&said.number.0, self.now + REACHED_PAUSE_US);
-        } else {
-            self.consider(&said.number, &mut number, out);
-        }
+        self.take_back_capped(&said.number, &mut number, said.ended_at, out);
         // Of a number that nobody asks for, calls need only be known as long as they count.
         number.prune(self.now.max(said.started_at));
+        number.wake();
         self.keep(&said.number.0, &number);
     }
 
@@ -364,6 +378,9 @@ impl Numbers {
         }
         if self.forbidden(&said.number, number, campaign).is_some() {
             return refused("nobody may call the number");
+        }
+        if number.capped_until(self.now.max(said.at), want.cap_24h).is_some() {
+            return refused("the number was called as often as is allowed in 24 hours");
         }
         if want.lease.as_ref().is_some_and(|it| it.until > said.at && *it.lease_id != *said.lease_id) {
             return (LeaseState::Elsewhere, None, Some("another dialer has it"));
@@ -446,6 +463,13 @@ fn next_moment(number: &Number) -> Option<Micros> {
     let live = number.members.iter().filter(|member| member.live);
     let wanted = live.filter_map(|member| member.wants.as_ref()?.moment()).min();
     let forgotten = || number.dials.iter().map(|dial| dial.2 + super::number::CAP_SPAN_US).min();
+    // Who waits for others may be let when a call of theirs no longer counts.
+    let is_blocked = number.members.iter().filter_map(|it| it.wants.as_ref()).any(|want| want.stage == Stage::Blocked);
+    let wanted = wanted.map(|at| forgotten().filter(|_| is_blocked).map_or(at, |sooner| sooner.min(at)));
+    // An end that was never told.
+    let under_way = number.dials.iter().filter(|dial| number.open.contains(&dial.0));
+    let stuck = under_way.map(|dial| dial.2 + super::number::CAP_SPAN_US).min();
+    let wanted = [wanted, stuck].into_iter().flatten().min();
     wanted.or_else(|| forgotten().filter(|_| number.open.is_empty() && number.members.is_empty()))
 }
 
@@ -466,7 +490,7 @@ impl Fold for Numbers {
     fn apply(&mut self, record: &Record, out: &mut Effects) {
         let said = record.payload.as_deref().and_then(|payload| serde_json::from_slice(payload).ok());
         match said {
-            Some(ForNumbers::Tick(said)) => self.tick(said.at),
+            Some(ForNumbers::Tick(said)) => self.tick(said.at, out),
             Some(ForNumbers::Wish(said)) => self.wish(&said, out),
             Some(ForNumbers::DoNotCall(said)) => self.do_not_call(&said, out),
             Some(ForNumbers::Dial(said)) => self.dial(&said, out),
@@ -476,8 +500,6 @@ impl Fold for Numbers {
             Some(ForNumbers::Reached(said)) => self.reached(&said, out),
             None => out.note("unreadable_input"),
         }
-        self.go_on(out);
-        self.fire(out);
     }
 
     fn changes(&mut self) -> Vec<Change> {
@@ -485,7 +507,7 @@ impl Fold for Numbers {
     }
 
     fn has_more(&self) -> bool {
-        !self.sweeps.is_empty() || self.timers.first_key_value().is_some_and(|(at, _)| *at < slot(self.now))
+        !self.sweeps.is_empty()
     }
 
     fn next_look(&self) -> Option<Micros> {

@@ -14,22 +14,30 @@ use crate::fold::Effects;
 impl Numbers {
     /// Publishes what is due now, and ends what has run out.
     pub(super) fn consider(&self, name: &CallingNumber, number: &mut Number, out: &mut Effects) {
-        let mut order: Vec<usize> = (0..number.members.len()).collect();
-        let due = |at: &usize| number.members[*at].wants.as_ref().map(|want| (want.due, want.verdict));
-        order.sort_by_key(|at| (due(at), number.members[*at].key()));
-        for at in order {
+        let active = |at: &usize| {
+            let member = &number.members[*at];
+            let want = member.wants.as_deref().filter(|want| member.live && want.stage != Stage::Over)?;
+            Some((want.due, member.key(), *at))
+        };
+        let mut order: Vec<_> = (0..number.members.len()).filter_map(|at| active(&at)).collect();
+        order.sort_unstable();
+        // What has run out makes room for others.
+        for (.., at) in &order {
+            let member = &number.members[*at];
+            let Some(want) = member.wants.as_deref().filter(|want| want.valid_until <= self.now) else { continue };
+            self.run_out(name, member, want, out);
+            if let Some(want) = number.members[*at].wants.as_mut() {
+                want.stage = Stage::Over;
+            }
+        }
+        for (.., at) in order {
             let member = &number.members[at];
-            let Some(want) = member.wants.as_deref().filter(|_| member.live) else { continue };
+            let Some(want) = member.wants.as_deref() else { continue };
             let stage = match want.stage {
-                Stage::Published | Stage::Waiting | Stage::Blocked if want.valid_until <= self.now => {
-                    self.run_out(name, member, want, out);
-                    Stage::Over
-                }
                 Stage::Waiting | Stage::Blocked if want.due <= self.now => {
                     self.publish(name, number, member, want, out)
                 }
-                Stage::Published => self.take_back_capped(name, number, member, want, out),
-                stage @ (Stage::Waiting | Stage::Blocked | Stage::Over) => stage,
+                stage @ (Stage::Waiting | Stage::Blocked | Stage::Published | Stage::Over) => stage,
             };
             if let Some(want) = number.members[at].wants.as_mut() {
                 want.stage = stage;
@@ -47,7 +55,7 @@ impl Numbers {
             tell(member, name, self.now, Word::Capped { verdict: want.verdict, until }, out);
             return Stage::Over;
         }
-        if number.dialled_before(self.now) + number.published() >= want.cap_24h as usize {
+        if number.counting(self.now) + number.published() >= want.cap_24h as usize {
             return Stage::Blocked;
         }
         let due = Due { at: self.now, ..message(name, member, want) };
@@ -56,19 +64,41 @@ impl Numbers {
         Stage::Published
     }
 
-    /// Calls of others have used up what was allowed.
-    fn take_back_capped(
+    /// Calls of others have used up what was allowed: what was published is taken back.
+    pub(super) fn take_back_capped(&self, name: &CallingNumber, number: &mut Number, at: Micros, out: &mut Effects) {
+        let at = at.max(self.now);
+        let capped = |want: &Want| number.capped_until(at, want.cap_24h);
+        let over: Vec<_> = number.members.iter().map(|member| member.wants.as_deref().and_then(capped)).collect();
+        for (member, until) in number.members.iter_mut().zip(over) {
+            let (Some(want), Some(until)) = (member.wants.as_deref().filter(|it| it.stage == Stage::Published), until)
+            else {
+                continue;
+            };
+            withdraw(name, member, want, at, "the number was called as often as is allowed in 24 hours", out);
+            tell(member, name, at, Word::Capped { verdict: want.verdict, until }, out);
+            if let Some(want) = &mut member.wants {
+                want.stage = Stage::Over;
+            }
+        }
+    }
+
+    /// What a contact wishes is over; it says anew what it wishes now.
+    pub(super) fn start_over(
         &self,
         name: &CallingNumber,
-        number: &Number,
-        member: &Member,
-        want: &Want,
+        member: &mut Member,
+        at: Micros,
+        reason: &str,
         out: &mut Effects,
-    ) -> Stage {
-        let Some(until) = number.capped_until(self.now, want.cap_24h) else { return Stage::Published };
-        withdraw(name, member, want, self.now, "the number was called as often as is allowed in 24 hours", out);
-        tell(member, name, self.now, Word::Capped { verdict: want.verdict, until }, out);
-        Stage::Over
+    ) {
+        let Some(want) = member.wants.as_deref().filter(|want| want.stage != Stage::Over) else { return };
+        if want.stage == Stage::Published {
+            withdraw(name, member, want, at.max(self.now), reason, out);
+        }
+        tell(member, name, at.max(self.now), Word::Expired { verdict: want.verdict }, out);
+        if let Some(want) = &mut member.wants {
+            want.stage = Stage::Over;
+        }
     }
 
     /// Somebody dials the number: whose due it was is told to be dialled, others must wait for a new verdict.
@@ -88,11 +118,7 @@ impl Numbers {
                 let state = (LeaseState::Dialled, None, None);
                 tell_lease(("", ""), &verdict_id(&key, want.verdict), &key, state, at, out);
             } else {
-                withdraw(name, member, want, self.now, "the number is being dialled", out);
-                tell(member, name, self.now, Word::Expired { verdict: want.verdict }, out);
-            }
-            if let Some(want) = &mut member.wants {
-                want.stage = Stage::Over;
+                self.start_over(name, member, at, "the number is being dialled", out);
             }
         }
         if let Some((campaign, contact)) = of

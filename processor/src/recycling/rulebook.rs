@@ -31,6 +31,7 @@ impl Book {
     pub(super) fn valid_until(&self, due: Micros, zones: &Zones) -> Micros {
         let valid = i64::try_from(self.rules.valid_s).unwrap_or(i64::MAX).saturating_mul(1_000_000);
         let latest = due + valid;
+        let latest = self.rules.ends_at.map_or(latest, |end| end.min(latest));
         self.windows.closes(due, zones).map_or(latest, |closes| closes.min(latest))
     }
 }

@@ -19,8 +19,8 @@ use crate::fold::{Effects, Fold as _};
 /// Whose rules hold.
 #[derive(Debug, Clone)]
 pub enum Rules {
-    /// Those of the history.
-    OfThatTime,
+    /// Those of the history; before the first of them these, which hold for what was imported, too.
+    OfThatTime(Box<SiteRules>),
     /// These, all the time.
     These(Box<SiteRules>),
 }
@@ -69,10 +69,9 @@ impl Simulation {
     pub fn new(rules: Rules) -> Self {
         let (contacts, numbers) = (Contacts::new(), Numbers::new());
         let mut simulation = Self { rules, contacts, numbers, now: Micros(i64::MIN), counts: BTreeMap::new() };
-        if let Rules::These(rules) = simulation.rules.clone() {
-            let record = for_all("rules", rules.at, &ForContacts::Rules(*rules));
-            simulation.run(IN_CONTACTS, record);
-        }
+        let (Rules::OfThatTime(rules) | Rules::These(rules)) = simulation.rules.clone();
+        let record = for_all("rules", rules.at, &ForContacts::Rules(*rules));
+        simulation.run(IN_CONTACTS, record);
         simulation
     }
 

@@ -14,8 +14,9 @@ use calltide_schemas::topics::{RETARGET, RETRY_LATER};
 
 use super::contact::{Contact, Given, Kind};
 use super::contacts::{Contacts, Trigger, entry_key};
-use super::deciding::{Case, Decision};
+use super::deciding::{CALLBACK, Case, Decision};
 use super::rows::{ContactRow, VerdictRow};
+use super::rulebook::ALL_OTHERS;
 use crate::fold::{Effects, Row as _};
 
 impl Contacts {
@@ -32,12 +33,16 @@ impl Contacts {
         let about = contact.about();
         let list_held = self.list_held(of, &about);
         let book = self.book.of(&of.campaign);
-        let case = Case { contact: &contact, campaign: &of.campaign, book, list_held, at };
+        let has_ended =
+            self.has_ended(&of.campaign) || (self.book.own(&of.campaign).is_none() && self.has_ended(ALL_OTHERS));
+        let case = Case { contact: &contact, campaign: &of.campaign, book, list_held, has_ended, at };
         let decision = case.decide(&mut self.atlas);
         let version = book.version;
-        let dials_now = !contact.open.is_empty() && decision.kind == Kind::Retry;
+        let dials_now = contact.is_dialled(at) && decision.kind == Kind::Retry;
         let digest = digest(&decision, &contact);
-        let is_new = !dials_now && contact.verdict.as_ref().is_none_or(|given| given.digest != digest || given.dialled);
+        let is_new = !dials_now
+            && contact.verdict.as_ref().is_none_or(|given| given.digest != digest || given.dialled || given.over);
+        let decision = if dials_now { under_way(decision) } else { decision };
         if trigger == Trigger::Dial {
             dialled(of, &mut contact, at, out);
         }
@@ -72,7 +77,9 @@ impl Contacts {
         }
         let nth = before.as_ref().map_or(1, |given| given.nth + 1);
         let line = decision.due.as_ref().and_then(|due| u8::try_from(due.line).ok());
-        let given = Given { nth, kind: decision.kind, digest, line, dialled: false };
+        let promised = decision.rule == CALLBACK;
+        let given = Given { nth, kind: decision.kind, digest, line, promised, dialled: false, over: false };
+        contact.not_before = contact.not_before.max(decision.not_before);
         let number = number_of(contact, &given);
         let row = VerdictRow {
             verdict_id: verdict_id(of, nth),
@@ -96,7 +103,9 @@ impl Contacts {
         };
         out.publish("calltide.verdicts", "verdict", at.0, &row);
         wish(of, contact, before.as_ref(), &given, (decision, at), out);
-        if decision.kind == Kind::Retarget && before.is_none_or(|given| given.kind != Kind::Retarget) {
+        let goes_to = decision.to.as_ref().map(|to| super::digest(format!("{to:?}").as_bytes()));
+        if decision.kind == Kind::Retarget && contact.went_to != goes_to {
+            contact.went_to = goes_to;
             retarget(of, contact, decision, row.verdict_id, at, out);
         }
         contact.verdict = Some(given);
@@ -159,7 +168,7 @@ impl Contacts {
             callback_at: contact.promise.as_ref().map(|promise| promise.at),
             attempts: contact.dials(),
             dialling: contact.open.len(),
-            last_call_id: contact.last_call.as_deref().map(str::to_owned),
+            last_call_id: last.and(contact.last_call.as_deref()).map(str::to_owned),
             last_status: last.map(|tried| tried.status.name()),
             last_class: last.map(|tried| tried.status.class().name()),
             last_attempt_at: last.map(|tried| tried.ended),
@@ -189,15 +198,27 @@ impl Contacts {
     }
 }
 
-/// A dial is under way: what was wished for is being done.
+/// What the row of a contact says while it is dialled.
+fn under_way(decision: Decision) -> Decision {
+    let reason = "a dial is under way; it is decided when that is over".to_owned();
+    Decision { due: None, rule: "dialling".to_owned(), reason, to: None, not_before: None, ..decision }
+}
+
+/// A dial is under way: what was wished for is being done, or, on another number, is not needed for now.
 fn dialled(of: &ContactKey, contact: &mut Contact, at: Micros, out: &mut Effects) {
+    let Some(open) = contact.open.last().copied() else { return };
     let Some(given) = contact.verdict.as_mut().filter(|given| given.kind == Kind::Retry && !given.dialled) else {
         return;
     };
     given.dialled = true;
     let given = given.clone();
+    if let Some(promise) = contact.promise.as_mut().filter(|_| given.promised) {
+        promise.kept_by = Some(open.call);
+    }
     if let Some(number) = number_of(contact, &given) {
-        let wish = Wish { dialled: true, ..wish_of(of, contact, number.clone(), at) };
+        let dialled = open.line == given.line;
+        let reason = Some("the contact is being dialled on another number".to_owned());
+        let wish = Wish { dialled, reason, ..wish_of(of, contact, number.clone(), at) };
         out.tell_number(&number, &ForNumbers::Wish(wish));
     }
 }
@@ -297,9 +318,9 @@ fn retarget(
 /// Tells the other contacts of the same person that it was reached by an attempt, or was not after all.
 fn tell_person(of: &ContactKey, before: &Contact, contact: &Contact, at: Micros, out: &mut Effects) {
     let Some(person) = contact.about().person else { return };
-    let reached = |contact: &Contact| contact.tries.iter().rev().find(|tried| tried.reached()).cloned();
+    let reached = |contact: &Contact| contact.counted().rev().find(|tried| tried.reached()).cloned();
     let (was, is) = (reached(before), reached(contact));
-    if was.is_some() == is.is_some() {
+    if was.as_ref().map(|tried| tried.call) == is.as_ref().map(|tried| tried.call) {
         return;
     }
     let Some(tried) = is.as_ref().or(was.as_ref()) else { return };

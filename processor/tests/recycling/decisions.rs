@@ -342,13 +342,17 @@ fn whoever_was_reached_elsewhere_is_done_unless_that_is_switched_off() {
         inbound,
         "
         06-01 09:00:00 due autumn/c1/1 +34911234567 attempt 1
-        06-01 09:00:05 withdrawn autumn/c1/1: done: they called us: call i1, ended at 2026-06-01 09:00:05 UTC
+        06-01 09:00:05 withdrawn autumn/c1/1: somebody spoke with them
         autumn/c1: done (reached elsewhere)",
     );
     check(
         reached(vec![Elsewhere::Manual]),
         inbound,
-        "06-01 09:00:00 due autumn/c1/1 +34911234567 attempt 1\nautumn/c1: retry at 06-01 09:00:00 (first dial)",
+        "
+        06-01 09:00:00 due autumn/c1/1 +34911234567 attempt 1
+        06-01 09:00:05 withdrawn autumn/c1/1: somebody spoke with them
+        06-01 09:00:05 due autumn/c1/2 +34911234567 attempt 1
+        autumn/c1: retry at 06-01 09:00:05 (first dial)",
     );
     check(
         reached(vec![Elsewhere::Manual]),
@@ -357,7 +361,7 @@ fn whoever_was_reached_elsewhere_is_done_unless_that_is_switched_off() {
         09:00:00 handdial +34911234567 h1
         09:00:01 end h1 answered reached",
         "06-01 09:00:00 due autumn/c1/1 +34911234567 attempt 1
-        06-01 09:00:01 withdrawn autumn/c1/1: done: they were called by hand: call h1, ended at 2026-06-01 09:00:01 UTC
+        06-01 09:00:01 withdrawn autumn/c1/1: somebody spoke with them
         autumn/c1: done (reached elsewhere)",
     );
     let dialer = rules(by_dialer);
@@ -430,5 +434,72 @@ fn a_contact_that_only_its_dials_tell_of_has_a_verdict_too() {
         09:00:00 dial autumn/c1 +34911234567 k1
         09:00:30 end k1 busy",
         "autumn/c1: retry at 06-01 09:05:30 (busy)",
+    );
+}
+
+#[test]
+fn the_lock_out_holds_whatever_comes_after_the_drop() {
+    check(
+        rules(|rules| {
+            by_dialer(rules);
+            rules.drop_lockout_s = 3600;
+        }),
+        "
+        09:00:00 load autumn/c1 +34911234567
+        09:00:00 dial autumn/c1 +34911234567 k1
+        09:01:00 end k1 answered dropped
+        09:02:00 dial autumn/c1 +34911234567 k2
+        09:03:00 end k2 busy",
+        "autumn/c1: retry at 06-01 10:01:00 (busy)",
+    );
+}
+
+#[test]
+fn where_a_contact_went_is_told_once_however_often_it_is_held_and_released() {
+    let retarget =
+        RetargetRule { name: "give up".to_owned(), after: 1, results: Vec::new(), to: Target::Queue("600".to_owned()) };
+    check(
+        rules(|rules| {
+            by_dialer(rules);
+            rules.retargets = vec![retarget];
+        }),
+        "
+        09:00:00 load autumn/c1 +34911234567
+        09:00:00 dial autumn/c1 +34911234567 k1
+        09:01:00 end k1 busy
+        09:02:00 hold autumn/c1
+        09:03:00 release autumn/c1",
+        "06-01 09:01:00 retarget autumn/c1/2 to Queue(\"600\")\nautumn/c1: retarget (give up)",
+    );
+}
+
+#[test]
+fn dialled_on_another_number_what_was_due_is_taken_back() {
+    check(
+        rules(|_| {}),
+        "
+        09:00:00 load autumn/c1 +34911234567 +34911234568
+        09:01:00 dial autumn/c1 +34911234568 k1
+        09:02:00 end k1 answered reached",
+        "
+        06-01 09:00:00 due autumn/c1/1 +34911234567 attempt 1
+        06-01 09:01:00 withdrawn autumn/c1/1: the contact is being dialled on another number
+        autumn/c1: done (reached)",
+    );
+}
+
+#[test]
+fn a_list_that_is_loaded_again_has_the_numbers_of_then() {
+    check(
+        rules(|_| {}),
+        "
+        09:00:00 load autumn/c1 +34911234567
+        09:01:00 load autumn/c1 +34911234568
+        09:01:10 until",
+        "
+        06-01 09:00:00 due autumn/c1/1 +34911234567 attempt 1
+        06-01 09:01:00 withdrawn autumn/c1/1: retry: it was not dialled yet; due from 2026-06-01 09:00:00 UTC
+        06-01 09:00:00 due autumn/c1/2 +34911234568 attempt 1
+        autumn/c1: retry at 06-01 09:00:00 (first dial)",
     );
 }

@@ -275,7 +275,8 @@ impl World {
         assert!(!self.forbidden.iter().any(forbids), "{told}: must not be called");
         assert!(!self.held.contains(key) && !self.removed.contains(key), "{told}: held or removed");
         assert!(!self.told.contains_key(key), "{told}: told twice");
-        let busy = |dial: &&Dial| dial.number == due.number && dial.contact.is_some();
+        // Of a dial whose end is not told for a day nothing more is expected.
+        let busy = |dial: &&Dial| dial.number == due.number && dial.contact.is_some() && dial.at.0 + DAY > now.0;
         assert!(!self.open.iter().any(|dial| busy(&dial)), "{told}: being dialled");
         let cap = self.rules.campaigns.get(&due.campaign).unwrap_or(&self.rules.default).attempts_24h;
         let recent = self.dialled.iter().filter(|(to, at)| to == number && at.0 > now.0 - DAY).count();
@@ -306,8 +307,9 @@ impl World {
     }
 }
 
-fn play(seed: u8, steps: &[(u8, u8, u8)], way: Way) -> World {
+fn play(seed: u8, steps: &[(u8, u8, u8)], way: Way, dense: bool) -> World {
     let mut world = World::new(generated_rules(seed), way);
+    world.site.dense = dense;
     steps.iter().for_each(|step| world.step(*step));
     world.judge_end();
     world
@@ -318,9 +320,12 @@ proptest! {
 
     #[test]
     fn nobody_is_due_who_must_not_be_and_nothing_is_told_twice(seed in any::<u8>(), steps in vec(any::<(u8, u8, u8)>(), 1..60)) {
-        let straight = play(seed, &steps, Way::Straight);
+        // As it is told the time in production; judged as it goes.
+        play(seed, &steps, Way::Straight, false);
+        // When the time is told is a part of the history: to be compared, it must be the same.
+        let straight = play(seed, &steps, Way::Straight, true);
         for way in [Way::Straight, Way::Restarted] {
-            let again = play(seed, &steps, way);
+            let again = play(seed, &steps, way, true);
             let told = straight.site.dues.iter().zip(&again.site.dues);
             let other = told.filter(|(one, other)| one != other).map(|(one, other)| format!("{one:?}\n{other:?}")).next();
             assert_eq!(other, None, "{way:?} it is the same");

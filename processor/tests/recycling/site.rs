@@ -33,6 +33,9 @@ pub(crate) struct Site {
     for_contacts: VecDeque<Record>,
     for_numbers: VecDeque<Record>,
     pub(crate) now: Micros,
+    ticked: Micros,
+    /// The time is told at every step, whether something is to be done or not.
+    pub(crate) dense: bool,
     /// Everything told to dialers, in order.
     pub(crate) dues: Vec<Due>,
     pub(crate) retargets: Vec<Retargeted>,
@@ -59,6 +62,8 @@ impl Site {
             for_contacts: VecDeque::new(),
             for_numbers: VecDeque::new(),
             now: Micros(0),
+            ticked: Micros(0),
+            dense: false,
             dues: Vec::new(),
             retargets: Vec::new(),
             leases: Vec::new(),
@@ -108,7 +113,12 @@ impl Site {
     pub(crate) fn until_by(&mut self, at: Micros, seconds: i64) {
         while self.now < at {
             self.now = Micros(at.0.min(self.now.0 + seconds * 1_000_000));
-            self.tick();
+            // As it is told: when something is to be done, and once in a while.
+            let looks = [self.contacts.next_look(), self.numbers.next_look()];
+            let due = looks.into_iter().flatten().any(|look| look <= self.now);
+            if self.dense || due || self.now - self.ticked >= 60_000_000 {
+                self.tick();
+            }
         }
     }
 
@@ -119,6 +129,7 @@ impl Site {
     }
 
     fn tick(&mut self) {
+        self.ticked = self.now;
         let tick = Tick { at: self.now };
         self.deliver(IN_CONTACTS, for_all("tick", self.now, &ForContacts::Tick(tick)));
         self.deliver(IN_NUMBERS, for_all("numbers_tick", self.now, &ForNumbers::Tick(tick)));

@@ -207,3 +207,37 @@ fn a_campaign_that_ends_closes_its_contacts_and_takes_back_what_is_due() {
         "autumn/c1: held (held)",
     );
 }
+
+#[test]
+fn a_call_that_is_settled_after_the_campaigns_end_opens_nothing_again() {
+    check(
+        rules(|rules| {
+            by_dialer(rules);
+            rules.ends_at = Some(moment("06-01 10:00:00"));
+        }),
+        "
+        09:59:00 load autumn/c1 +4930123456
+        09:59:50 dial autumn/c1 +4930123456 k1
+        10:00:05 until
+        10:00:06 end k1 busy
+        10:10:00 until",
+        "autumn/c1: closed (campaign ended)",
+    );
+}
+
+#[test]
+fn what_is_overdue_is_due_once_however_often_the_list_is_loaded() {
+    check(
+        rules(hours(9, 20)),
+        "
+        06-01 10:00:00 hold autumn
+        06-01 10:00:00 load autumn/c1 +4930123456 tz=UTC
+        06-02 10:00:00 release autumn
+        06-02 10:05:00 load autumn/c1 +4930123456 tz=UTC
+        06-02 10:10:00 load autumn/c1 +4930123456 tz=UTC
+        06-02 10:11:00 until",
+        "
+        06-02 10:00:00 due autumn/c1/2 +4930123456 attempt 1
+        autumn/c1: retry at 06-02 10:00:00 (first dial)",
+    );
+}

@@ -35,6 +35,7 @@ const DAY_MICROS: i64 = 86_400_000_000;
 
 /// Which calls.
 #[derive(Debug, Clone, Default, Deserialize, utoipa::IntoParams)]
+#[into_params(parameter_in = Query)]
 #[serde(deny_unknown_fields)]
 pub(super) struct CallsParams {
     /// Calls that started then or later: a date or time in `tz`, or RFC 3339.

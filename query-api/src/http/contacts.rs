@@ -52,15 +52,16 @@ pub(super) async fn show(
         Some(row) => {
             let rows = async |sql: &str| inquiry.report(sql).await;
             let of = format!("campaign = {} AND contact = {}", quoted(&campaign), quoted(&contact));
-            let verdicts = format!(
-                "SELECT * FROM verdicts WHERE contact_key = {key} ORDER BY decided_at, length(verdict_id), verdict_id"
-            );
+            let verdicts =
+                format!("SELECT * FROM verdicts WHERE contact_key = {key} ORDER BY length(verdict_id), verdict_id");
             let attempts = format!("SELECT * FROM attempts WHERE {of} ORDER BY started_at, call_id");
             // Of every number that was ever decided on.
+            let campaign = quoted(&campaign);
             let numbers = format!("SELECT DISTINCT number_e164 AS n FROM verdicts WHERE contact_key = {key}");
             let entries = format!(
                 "SELECT DISTINCT d.* FROM do_not_call d JOIN ({numbers}) v ON d.number = v.n OR (d.number LIKE '%*' AND \
-                 starts_with(v.n, replace(d.number, '*', ''))) ORDER BY since_at, entry_id"
+                 starts_with(v.n, replace(d.number, '*', ''))) \
+                 WHERE d.campaign IS NULL OR d.campaign = {campaign} ORDER BY since_at, entry_id"
             );
             let verdicts = json(&rows(&verdicts).await?)?;
             let attempts = json(&rows(&attempts).await?)?;
@@ -76,6 +77,7 @@ pub(super) async fn show(
 
 /// What is asked.
 #[derive(Debug, Deserialize, utoipa::IntoParams)]
+#[into_params(parameter_in = Query)]
 #[serde(deny_unknown_fields)]
 pub(super) struct RecyclingParams {
     /// Grouping, comma-separated: campaign, attempt, hour, day.

@@ -39,6 +39,7 @@ use super::{calls, contacts, health, outcomes, problem, recycling, sql};
         contacts::Contact,
         recycling::DueAnswer,
         recycling::AckBody,
+        recycling::AckAnswer,
         recycling::ContactsBody,
         recycling::ContactsAnswer,
         recycling::StandingBody,

@@ -14,6 +14,7 @@ use crate::reports::outcomes::{OutcomesQuery, UnknownWord, outcomes as report};
 
 /// What is asked.
 #[derive(Debug, Deserialize, utoipa::IntoParams)]
+#[into_params(parameter_in = Query)]
 #[serde(deny_unknown_fields)]
 pub(super) struct OutcomesParams {
     /// Grouping, comma-separated: campaign, direction, queue, agent, pbx, hour, day.

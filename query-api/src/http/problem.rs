@@ -51,6 +51,11 @@ impl Problem {
         Self::new(StatusCode::PAYLOAD_TOO_LARGE, "too-large", "The request is too large", detail)
     }
 
+    /// It is not so any more.
+    pub(super) fn conflict(detail: impl Into<String>) -> Self {
+        Self::new(StatusCode::CONFLICT, "conflict", "It is not so any more", detail)
+    }
+
     /// The request was sent to a name that is not this machine's own.
     pub(super) fn misdirected(name: &str) -> Self {
         let detail = format!("`{name}` is not served here; a proxy must send the Host `localhost`");

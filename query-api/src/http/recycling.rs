@@ -13,8 +13,8 @@ use axum::response::sse::{Event, KeepAlive, Sse};
 use axum::response::{IntoResponse, Response};
 use calltide_schemas::Micros;
 use calltide_schemas::recycling::{
-    Acknowledged, Acknowledgement, Callback, CallingNumber, DoNotCall, Due, ForContacts, ForNumbers, Intake, Listing,
-    LoadAs, NewContact, Standing, StandingChange, calling_number, listed_number,
+    Acknowledged, Acknowledgement, Callback, DoNotCall, Due, ForContacts, ForNumbers, Intake, Listing, LoadAs,
+    NewContact, Standing, StandingChange, calling_number, check_names, listed_number,
 };
 use futures::stream::{self, Stream};
 use jiff::Timestamp;
@@ -43,6 +43,7 @@ const WHO: &str = "the HTTP API";
 
 /// What is asked of the due.
 #[derive(Debug, Deserialize, utoipa::IntoParams)]
+#[into_params(parameter_in = Query)]
 #[serde(deny_unknown_fields)]
 pub(super) struct DueParams {
     /// Only this campaign.
@@ -87,8 +88,14 @@ pub(super) async fn due(
         return Err(Problem::bad_request(format!("lease_s {lease_s} is not between 1 and {LEASE_MAX_S}")));
     }
     let recycling = recycling(&app)?;
+    if !recycling.is_ready() {
+        return Err(Problem::unavailable("what is due is still being read; try again"));
+    }
+    if params.dialer.as_deref() == Some("") {
+        return Err(Problem::bad_request("dialer is empty: leave it out to look, or name the dialer to lease"));
+    }
     let (campaign, now) = (params.campaign.as_deref(), now());
-    let answer = match params.dialer.as_deref().filter(|dialer| !dialer.is_empty()) {
+    let answer = match params.dialer.as_deref() {
         // A link on a page of another site must not take anything away.
         Some(_) if is_foreign(&headers) => return Err(Problem::foreign()),
         Some(dialer) => {
@@ -145,40 +152,48 @@ pub(super) struct AckBody {
     /// `dialled`: it dials or will; `returned`: others may have them.
     #[schema(value_type = String)]
     done: Acknowledgement,
-    /// Verdicts of the lease, with the number of each as it was given.
-    verdicts: Vec<AckVerdict>,
+    /// Verdicts of the lease.
+    verdict_ids: Vec<String>,
 }
 
-/// One of a lease's verdicts.
-#[derive(Debug, Deserialize, utoipa::ToSchema)]
-#[serde(deny_unknown_fields)]
-pub(super) struct AckVerdict {
-    /// The verdict.
-    verdict_id: String,
-    /// The number that was given with it.
-    number: String,
+/// What became of an acknowledgement.
+#[derive(Debug, Serialize, utoipa::ToSchema)]
+pub(super) struct AckAnswer {
+    /// Verdicts that are in the log as acknowledged.
+    accepted: Vec<String>,
+    /// Verdicts that this lease does not have, or has no more.
+    refused: Vec<String>,
 }
 
 /// Acknowledges a lease.
 #[utoipa::path(post, path = "/api/v1/recycling/ack", tag = "recycling", request_body = AckBody, responses(
-    (status = 202, description = "It is in the log"),
+    (status = 200, description = "Which verdicts were acknowledged, and which the lease does not have", body = AckAnswer),
     (status = 400, description = "The body is wrong", body = Problem, content_type = "application/problem+json"),
+    (status = 409, description = "The lease has none of them", body = Problem, content_type = "application/problem+json"),
 ))]
-pub(super) async fn ack(State(app): State<App>, Body(body): Body<AckBody>) -> Result<StatusCode, Problem> {
-    let said = body.verdicts.into_iter().map(|verdict| {
-        Intake::of_numbers(ForNumbers::Acknowledged(Acknowledged {
-            at: now(),
-            lease_id: body.lease_id.clone(),
-            verdict_id: verdict.verdict_id,
-            number: CallingNumber(verdict.number),
-            done: body.done,
-        }))
-    });
-    take(&app, said.collect()).await
+pub(super) async fn ack(State(app): State<App>, Body(body): Body<AckBody>) -> Result<Json<AckAnswer>, Problem> {
+    let recycling = recycling(&app)?;
+    let (mut said, mut answer) = (Vec::new(), AckAnswer { accepted: Vec::new(), refused: Vec::new() });
+    for verdict_id in body.verdict_ids {
+        let Some(number) = recycling.leased(&body.lease_id, &verdict_id, now()) else {
+            answer.refused.push(verdict_id);
+            continue;
+        };
+        answer.accepted.push(verdict_id.clone());
+        let (at, lease_id, done) = (now(), body.lease_id.clone(), body.done);
+        let acknowledged = Acknowledged { at, lease_id, verdict_id, number, done };
+        said.push(Intake::of_numbers(ForNumbers::Acknowledged(acknowledged)));
+    }
+    if answer.accepted.is_empty() {
+        return Err(Problem::conflict("the lease has none of these verdicts, or its time is over"));
+    }
+    take(&app, said).await?;
+    Ok(Json(answer))
 }
 
 /// What is followed.
 #[derive(Debug, Deserialize, utoipa::IntoParams)]
+#[into_params(parameter_in = Query)]
 #[serde(deny_unknown_fields)]
 pub(super) struct StreamParams {
     /// Only this campaign.
@@ -315,6 +330,8 @@ pub(super) struct StandingBody {
 ))]
 pub(super) async fn stand(State(app): State<App>, Body(body): Body<StandingBody>) -> Result<StatusCode, Problem> {
     let StandingBody { campaign, list, contact, change, who } = body;
+    check_names([Some(campaign.as_str()), list.as_deref(), contact.as_deref(), who.as_deref()])
+        .map_err(Problem::bad_request)?;
     let standing = Standing { at: now(), who: who.unwrap_or_else(|| WHO.to_owned()), campaign, list, contact, change };
     take(&app, vec![Intake::of_contacts(ForContacts::Standing(standing))]).await
 }
@@ -347,6 +364,8 @@ pub(super) struct CallbackBody {
     (status = 400, description = "The body is wrong", body = Problem, content_type = "application/problem+json"),
 ))]
 pub(super) async fn promise(State(app): State<App>, Body(body): Body<CallbackBody>) -> Result<StatusCode, Problem> {
+    let named = [Some(body.campaign.as_str()), Some(&body.contact), body.agent.as_deref(), body.who.as_deref()];
+    check_names(named).map_err(Problem::bad_request)?;
     let tz = body.tz.as_deref().unwrap_or("UTC");
     let number = body
         .number
@@ -391,6 +410,8 @@ pub(super) struct DoNotCallBody {
 ))]
 pub(super) async fn list(State(app): State<App>, Body(body): Body<DoNotCallBody>) -> Result<StatusCode, Problem> {
     let number = listed_number(&body.number, body.country.as_deref().or(country(&app).as_deref()))
+        .map_err(Problem::bad_request)?;
+    check_names([body.campaign.as_deref(), body.who.as_deref(), body.reason.as_deref()])
         .map_err(Problem::bad_request)?;
     let (campaign, listing, reason) = (body.campaign, body.listing, body.reason);
     let who = body.who.unwrap_or_else(|| WHO.to_owned());

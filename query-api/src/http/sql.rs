@@ -14,6 +14,7 @@ use crate::{Principal, Question, Sql};
 
 /// A query in the address.
 #[derive(Debug, Deserialize, utoipa::IntoParams)]
+#[into_params(parameter_in = Query)]
 #[serde(deny_unknown_fields)]
 pub(super) struct SqlParams {
     /// The query's text.

@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use calltide_eventlog::{EventLog, LogError, Offset, Record};
 use calltide_schemas::Micros;
-use calltide_schemas::recycling::{Due, Lease, LeaseState};
+use calltide_schemas::recycling::{CallingNumber, Due, Lease, LeaseState};
 use calltide_schemas::topics::{LEASES, RETRY_DUE};
 use parking_lot::Mutex;
 use tokio::sync::{broadcast, oneshot};
@@ -38,10 +38,16 @@ struct State {
     dues: BTreeMap<String, Due>,
     /// When each is due, the longest waiting first.
     order: BTreeSet<(Micros, String)>,
+    /// The same, campaign by campaign.
+    by_campaign: BTreeMap<String, BTreeSet<(Micros, String)>>,
     /// Until when each is.
     ends: BTreeSet<(Micros, String)>,
     /// Until when somebody has it, and by which request.
     leased: BTreeMap<String, (String, Micros)>,
+    /// What is being asked for by dialers of this process.
+    asked: BTreeSet<String>,
+    /// The verdict that is due of each contact.
+    of_contact: BTreeMap<(String, String), String>,
     /// Who waits for answers.
     expected: BTreeMap<String, Expected>,
     /// Everything that was there at the start was read.
@@ -83,17 +89,35 @@ impl Board {
     pub(super) fn due(&self, campaign: Option<&str>, limit: usize, now: Micros) -> Vec<Due> {
         let mut state = self.state.lock();
         state.forget(now);
-        let free = |id: &String| state.leased.get(id).is_none_or(|(_, until)| *until <= now);
-        let ids = state.order.iter().take_while(|(due, _)| *due <= now).map(|(_, id)| id).filter(|id| free(id));
-        let dues = ids.filter_map(|id| state.dues.get(id));
-        let dues = dues.filter(|due| campaign.is_none_or(|campaign| due.campaign == campaign));
-        dues.take(limit).cloned().collect()
+        let free =
+            |id: &String| !state.asked.contains(id) && state.leased.get(id).is_none_or(|(_, until)| *until <= now);
+        let order = match campaign {
+            Some(campaign) => state.by_campaign.get(campaign),
+            None => Some(&state.order),
+        };
+        let ids = order.into_iter().flatten().take_while(|(due, _)| *due <= now).map(|(_, id)| id);
+        ids.filter(|id| free(id)).filter_map(|id| state.dues.get(id)).take(limit).cloned().collect()
     }
 
-    /// The answers to the claims of this request, when all of them are there.
+    /// Whether everything that was told before is known.
+    pub(super) fn is_ready(&self) -> bool {
+        self.state.lock().caught_up
+    }
+
+    /// The number of what was leased by this request, if it was and still is.
+    pub(super) fn leased(&self, lease_id: &str, verdict_id: &str, now: Micros) -> Option<CallingNumber> {
+        let state = self.state.lock();
+        let (by, until) = state.leased.get(verdict_id)?;
+        let due = state.dues.get(verdict_id).filter(|_| by == lease_id && *until > now)?;
+        Some(due.number.clone())
+    }
+
+    /// The answers to the claims of this request, when all of them are there. Until then nobody else here asks for the same.
     pub(super) fn expect(&self, lease_id: &str, open: BTreeSet<String>) -> oneshot::Receiver<BTreeSet<String>> {
         let (tell, answers) = oneshot::channel();
-        self.state.lock().expected.insert(lease_id.to_owned(), Expected { open, granted: BTreeSet::new(), tell });
+        let mut state = self.state.lock();
+        state.asked.extend(open.iter().cloned());
+        state.expected.insert(lease_id.to_owned(), Expected { open, granted: BTreeSet::new(), tell });
         answers
     }
 }
@@ -115,7 +139,13 @@ impl State {
         if due.withdrawn {
             self.remove(&id);
         } else if !self.dues.contains_key(&id) {
+            // Of a contact one verdict alone is the latest.
+            let contact = (due.campaign.clone(), due.contact.clone());
+            if let Some(earlier) = self.of_contact.insert(contact, id.clone()) {
+                self.remove(&earlier);
+            }
             self.order.insert((due.due_at, id.clone()));
+            self.by_campaign.entry(due.campaign.clone()).or_default().insert((due.due_at, id.clone()));
             self.ends.insert((due.valid_until, id.clone()));
             self.dues.insert(id, due);
         }
@@ -130,6 +160,7 @@ impl State {
             (LeaseState::Elsewhere, _) => {}
             (LeaseState::Granted | LeaseState::Refused | LeaseState::Dialled, _) => self.remove(&id),
         }
+        self.asked.remove(&id);
         let Some(expected) = self.expected.get_mut(&lease.lease_id) else { return };
         if expected.open.remove(&id) && lease.state == LeaseState::Granted {
             expected.granted.insert(id);
@@ -145,7 +176,17 @@ impl State {
     fn remove(&mut self, id: &str) {
         if let Some(due) = self.dues.remove(id) {
             self.order.remove(&(due.due_at, id.to_owned()));
+            if let Some(of) = self.by_campaign.get_mut(&due.campaign) {
+                of.remove(&(due.due_at, id.to_owned()));
+                if of.is_empty() {
+                    self.by_campaign.remove(&due.campaign);
+                }
+            }
             self.ends.remove(&(due.valid_until, id.to_owned()));
+            let contact = (due.campaign.clone(), due.contact.clone());
+            if self.of_contact.get(&contact).is_some_and(|latest| latest == id) {
+                self.of_contact.remove(&contact);
+            }
         }
         self.leased.remove(id);
     }
@@ -154,6 +195,10 @@ impl State {
     fn forget(&mut self, now: Micros) {
         while let Some((_, id)) = self.ends.first().filter(|(end, _)| *end <= now).cloned() {
             self.remove(&id);
+        }
+        for expected in self.expected.values().filter(|expected| expected.tell.is_closed()) {
+            // Whoever asked has gone.
+            self.asked.retain(|id| !expected.open.contains(id));
         }
         self.expected.retain(|_, expected| !expected.tell.is_closed());
     }

@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use calltide_eventlog::EventLog;
 use calltide_schemas::Micros;
-use calltide_schemas::recycling::{Claim, Due, ForNumbers, Intake};
+use calltide_schemas::recycling::{CallingNumber, Claim, Due, ForNumbers, Intake};
 use tokio::sync::broadcast;
 use tokio::time::timeout;
 
@@ -80,6 +80,16 @@ impl Recycling {
         self.board.due(campaign, limit, now)
     }
 
+    /// Whether everything that was told before this process began is known.
+    pub fn is_ready(&self) -> bool {
+        self.board.is_ready()
+    }
+
+    /// The number of what was leased by this request, if it was and still is.
+    pub fn leased(&self, lease_id: &str, verdict_id: &str, now: Micros) -> Option<CallingNumber> {
+        self.board.leased(lease_id, verdict_id, now)
+    }
+
     /// Everything that dialers are told from now on.
     ///
     /// `None` once the process is ending.
@@ -138,7 +148,13 @@ impl Recycling {
             let answers = self.board.expect(&lease_id, wanted.iter().map(|due| due.verdict_id.clone()).collect());
             self.take(wanted.iter().map(|due| Intake::of_numbers(ForNumbers::Claim(claim(due)))).collect()).await?;
             let granted = timeout(ANSWER_PATIENCE, answers).await.ok().and_then(Result::ok);
-            let granted = granted.ok_or(RecyclingError::NoAnswer)?;
+            let Some(granted) = granted else {
+                // What was given is theirs, whatever became of the rest.
+                if leased.dues.is_empty() {
+                    return Err(RecyclingError::NoAnswer);
+                }
+                break;
+            };
             leased.dues.extend(wanted.into_iter().filter(|due| granted.contains(&due.verdict_id)));
             if leased.dues.len() >= limit {
                 break;

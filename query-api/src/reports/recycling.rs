@@ -78,6 +78,15 @@ pub struct RecyclingQuery {
 /// # Errors
 /// An unknown time zone, or whatever the engine says.
 pub async fn recycling(engine: &Engine, query: &RecyclingQuery) -> Result<Report, QueryError> {
+    let mut query = query.clone();
+    let mut seen = Vec::new();
+    query.by.retain(|dimension| {
+        !seen.contains(dimension) && {
+            seen.push(*dimension);
+            true
+        }
+    });
+    let query = &query;
     if TimeZone::get(&query.tz).is_err() {
         return Err(QueryError::Invalid { message: format!("unknown time zone `{}`", query.tz) });
     }
@@ -117,10 +126,15 @@ fn contacts(query: &RecyclingQuery) -> String {
     let Some(to) = query.to.map(time) else {
         return format!("SELECT 'contact' AS kind, campaign, verdict, best_class, {nothing} FROM contacts");
     };
+    let verdicts = format!(
+        "SELECT contact_key, verdict FROM (SELECT contact_key, verdict, row_number() OVER (PARTITION BY contact_key ORDER BY \
+         decided_at DESC, length(verdict_id) DESC, verdict_id DESC) AS nth FROM verdicts WHERE decided_at < {to}) WHERE nth = 1"
+    );
     format!(
         "SELECT 'contact' AS kind, campaign, verdict, CASE best WHEN 0 THEN 'connected' WHEN 1 THEN 'unanswered' WHEN 2 THEN \
-         'failed' ELSE 'pending' END AS best_class, {nothing} FROM (SELECT c.campaign, c.contact, min(c.verdict) AS verdict, \
+         'failed' ELSE 'pending' END AS best_class, {nothing} FROM (SELECT c.campaign, c.contact, min(v.verdict) AS verdict, \
          min(CASE a.class WHEN 'connected' THEN 0 WHEN 'unanswered' THEN 1 WHEN 'failed' THEN 2 END) AS best FROM contacts c \
+         LEFT JOIN ({verdicts}) v ON v.contact_key = c.contact_key \
          LEFT JOIN attempts a ON a.campaign = c.campaign AND a.contact = c.contact AND a.ended_at < {to} \
          WHERE c.first_seen_at < {to} GROUP BY c.campaign, c.contact)"
     )

@@ -141,11 +141,9 @@ impl LoadAs {
         let filled =
             |text: &Option<String>| text.as_deref().map(str::trim).filter(|text| !text.is_empty()).map(str::to_owned);
         let contact = filled(&new.contact).unwrap_or_else(|| first.digits().to_owned());
-        let named = [Some(&contact), Some(&self.campaign), new.list.as_ref(), new.person.as_ref(), new.agent.as_ref()];
-        if let Some(id) = named.into_iter().flatten().find(|id| id.len() > ID_MAX || id.chars().any(char::is_control)) {
-            let shown: String = id.chars().filter(|c| !c.is_control()).take(40).collect();
-            return Err(format!("`{shown}…` is longer than {ID_MAX} bytes or has control characters"));
-        }
+        let others = [&new.list, &new.person, &new.agent, &self.list];
+        let named = [Some(contact.as_str()), Some(self.campaign.as_str())];
+        check_names(named.into_iter().chain(others.map(|name| name.as_deref())))?;
         let tz = filled(&new.tz).or_else(|| self.tz.clone());
         if let Some(unknown) = tz.as_deref().filter(|tz| !(self.is_zone)(tz)) {
             return Err(format!("`{unknown}` is no time zone such as Europe/Madrid"));
@@ -164,6 +162,22 @@ impl LoadAs {
             live: true,
             ..Loaded::default()
         })
+    }
+}
+
+/// Whether these can be names of campaigns, lists, contacts and agents.
+///
+/// # Errors
+/// In words, for whoever wrote one that cannot.
+pub fn check_names<'a>(names: impl IntoIterator<Item = Option<&'a str>>) -> Result<(), String> {
+    let is_none = |id: &&str| id.trim().is_empty() || id.len() > ID_MAX || id.chars().any(char::is_control);
+    match names.into_iter().flatten().find(is_none) {
+        Some(id) if id.trim().is_empty() => Err("the name of a campaign, contact, list or agent is empty".to_owned()),
+        Some(id) => {
+            let shown: String = id.chars().filter(|c| !c.is_control()).take(40).collect();
+            Err(format!("`{shown}…` is longer than {ID_MAX} bytes or has control characters"))
+        }
+        None => Ok(()),
     }
 }
 

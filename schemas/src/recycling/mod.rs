@@ -17,5 +17,5 @@ pub use inputs::{
     Acknowledged, Acknowledgement, Attempt, Call, Callback, Claim, Dial, DoNotCall, ForContacts, ForNumbers, Listing,
     Loaded, Standing, StandingChange, Tick,
 };
-pub use intake::{Intake, IntakeKey, LoadAs, NewContact, calling_number, listed_number};
+pub use intake::{Intake, IntakeKey, LoadAs, NewContact, calling_number, check_names, listed_number};
 pub use key::{CallingNumber, ContactKey, verdict_id};

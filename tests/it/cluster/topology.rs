@@ -152,7 +152,9 @@ impl Topology {
         line.leads_to(broker.far());
         let log = |servers: &str| format!("[log]\nkafka = \"{servers}\"\nprefix = \"test.\"\npartitions = 4\n");
         let lake = lake.replacen("[lake]\n", "[lake]\ncommit_every = \"1s\"\n", 1);
-        let here = format!("{}{lake}[processor]\nworkers = 1\n", log(&broker.servers()));
+        // At any hour, whenever this runs.
+        let hours = "[recycling]\nwindows = []\n";
+        let here = format!("{}{lake}[processor]\nworkers = 1\n{hours}", log(&broker.servers()));
         let reader = Site::new();
         reader.configured(&here);
         Some(Self {
