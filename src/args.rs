@@ -5,11 +5,13 @@
 mod bench;
 mod generate;
 mod import;
+mod queues;
 mod recycling;
 
 pub(crate) use bench::{Bench, BenchStage};
 pub(crate) use generate::Generate;
 pub(crate) use import::Import;
+pub(crate) use queues::QueuesReport;
 pub(crate) use recycling::{
     Contacts, ContactsLoad, ContactsStand, Dnc, DoNotCallArgs, Promise, Recycling, RecyclingReport, Simulate, Why,
 };
@@ -232,6 +234,8 @@ pub(crate) enum Report {
     /// What became of the calls: counts and percentages
     #[command(after_help = REPORT_EXAMPLES)]
     Outcomes(Outcomes),
+    /// How queues were served: counts, rates, service levels and waits
+    Queues(QueuesReport),
     /// What recycling came to: contacts by best class and verdict, and what calling again yields
     Recycling(RecyclingReport),
 }

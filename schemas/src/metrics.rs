@@ -1,18 +1,21 @@
 //! The metrics of reports, as plain data: each formula once, with its version and a sentence for people. Those of the running
-//! processes are in [`exposed`].
+//! processes are in [`exposed`], those of queue visits in [`queues`].
 //!
 //! Formulas are SQL aggregates over the outcome columns that `calls` and `attempts` share; `{name}` in one stands for
 //! another metric. Reports, SQL views and the documents are made from this list. It knows no engine; which rows a metric is
 //! taken over is the report's matter.
 
 pub mod exposed;
+pub mod queues;
+
+pub use queues::QUEUES;
 
 use crate::status::Status;
 
 /// What a value counts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Unit {
-    /// A number of calls, attempts or contacts.
+    /// A number of calls, attempts, contacts or visits.
     Count,
     /// A percentage, 0 to 100; null over zero.
     Percent,
@@ -44,7 +47,7 @@ pub struct Metric {
     pub formula: &'static str,
     /// What it says, in a sentence.
     pub doc: &'static str,
-    /// Where it has a meaning.
+    /// Where it has a meaning; none named where a report's rows count one thing only.
     pub bases: &'static [Basis],
 }
 
@@ -238,7 +241,7 @@ mod tests {
 
     #[test]
     fn every_name_in_a_formula_is_an_earlier_metric() {
-        for report in [OUTCOMES, RECYCLING] {
+        for report in [OUTCOMES, RECYCLING, QUEUES] {
             for (place, metric) in report.iter().enumerate() {
                 let mut rest = metric.formula;
                 while let Some((_, after)) = rest.split_once('{') {

@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
 use super::find::{Call, Leg, Line, Parts, Visit};
-use crate::outcome_table::clock;
+use crate::report_table::clock;
 
 /// What stands before a line of the story that decided the status.
 const MARK: &str = "▶";

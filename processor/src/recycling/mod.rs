@@ -7,6 +7,7 @@
 mod contact;
 mod contacts;
 mod deciding;
+mod leasing;
 mod number;
 mod numbers;
 mod profiles;

@@ -115,7 +115,8 @@ impl Simulation {
     /// Time goes on: from one thing that becomes due to the next.
     pub fn until(&mut self, at: Micros) {
         while let Some(next) = self.numbers.next_look().filter(|next| *next <= at) {
-            self.tick(next.max(self.now));
+            // What waits since then is looked at with a later tick.
+            self.tick(next.max(self.now + 1));
         }
         self.tick(at.max(self.now));
     }

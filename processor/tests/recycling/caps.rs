@@ -160,3 +160,18 @@ fn a_call_that_was_over_before_it_was_told_to_begin_is_a_dial_too() {
     assert_eq!(site.dues.len(), 1, "nothing is taken back: {:?}", site.dues.last());
     assert_eq!(site.contact_row("autumn/c1").unwrap()["attempts"], 1);
 }
+
+#[test]
+fn dialled_on_another_number_what_was_due_is_taken_back() {
+    check(
+        rules(|_| {}),
+        "
+        09:00:00 load autumn/c1 +34911234567 +34911234568
+        09:01:00 dial autumn/c1 +34911234568 k1
+        09:02:00 end k1 answered reached",
+        "
+        06-01 09:00:00 due autumn/c1/1 +34911234567 attempt 1
+        06-01 09:01:00 withdrawn autumn/c1/1: the contact is being dialled on another number
+        autumn/c1: done (reached)",
+    );
+}

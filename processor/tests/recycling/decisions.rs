@@ -472,34 +472,3 @@ fn where_a_contact_went_is_told_once_however_often_it_is_held_and_released() {
         "06-01 09:01:00 retarget autumn/c1/2 to Queue(\"600\")\nautumn/c1: retarget (give up)",
     );
 }
-
-#[test]
-fn dialled_on_another_number_what_was_due_is_taken_back() {
-    check(
-        rules(|_| {}),
-        "
-        09:00:00 load autumn/c1 +34911234567 +34911234568
-        09:01:00 dial autumn/c1 +34911234568 k1
-        09:02:00 end k1 answered reached",
-        "
-        06-01 09:00:00 due autumn/c1/1 +34911234567 attempt 1
-        06-01 09:01:00 withdrawn autumn/c1/1: the contact is being dialled on another number
-        autumn/c1: done (reached)",
-    );
-}
-
-#[test]
-fn a_list_that_is_loaded_again_has_the_numbers_of_then() {
-    check(
-        rules(|_| {}),
-        "
-        09:00:00 load autumn/c1 +34911234567
-        09:01:00 load autumn/c1 +34911234568
-        09:01:10 until",
-        "
-        06-01 09:00:00 due autumn/c1/1 +34911234567 attempt 1
-        06-01 09:01:00 withdrawn autumn/c1/1: retry: it was not dialled yet; due from 2026-06-01 09:00:00 UTC
-        06-01 09:00:00 due autumn/c1/2 +34911234568 attempt 1
-        autumn/c1: retry at 06-01 09:00:00 (first dial)",
-    );
-}

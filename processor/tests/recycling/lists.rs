@@ -287,3 +287,19 @@ fn whoever_comes_back_to_a_list_is_judged_by_the_lists_of_then() {
 fn a_promise_to_nobody_is_none() {
     check(rules(by_dialer), "09:00:00 callback autumn/c1 for=06-01T09:10:00", "");
 }
+
+#[test]
+fn a_list_that_is_loaded_again_has_the_numbers_of_then() {
+    check(
+        rules(|_| {}),
+        "
+        09:00:00 load autumn/c1 +34911234567
+        09:01:00 load autumn/c1 +34911234568
+        09:01:10 until",
+        "
+        06-01 09:00:00 due autumn/c1/1 +34911234567 attempt 1
+        06-01 09:01:00 withdrawn autumn/c1/1: retry: it was not dialled yet; due from 2026-06-01 09:00:00 UTC
+        06-01 09:00:00 due autumn/c1/2 +34911234568 attempt 1
+        autumn/c1: retry at 06-01 09:00:00 (first dial)",
+    );
+}

@@ -1,7 +1,9 @@
-//! Hours and days of a time zone as SQL functions: `local_hour(at, 'Europe/Berlin')` and `local_day(at, 'Europe/Berlin')`.
+//! Hours, days, weeks and months of a time zone as SQL functions: `local_hour(at, 'Europe/Berlin')`, `local_day`,
+//! `local_week`, `local_month`.
 //!
-//! They follow the zone through its changes. A day is the local date; an hour is the local hour with its offset from UTC
-//! (`2026-10-25T02:00+02:00`), so that the hour that comes twice in autumn stays two hours. They know no tables.
+//! They follow the zone through its changes. A day is the local date, a week its Monday's date, a month `2026-10`; an hour is
+//! the local hour with its offset from UTC (`2026-10-25T02:00+02:00`), so that the hour that comes twice in autumn stays two
+//! hours. They know no tables.
 
 use std::sync::Arc;
 
@@ -10,21 +12,24 @@ use arrow::datatypes::{DataType, TimeUnit, TimestampMicrosecondType};
 use datafusion::common::{ScalarValue, exec_err};
 use datafusion::error::{DataFusionError, Result};
 use datafusion::logical_expr::{ColumnarValue, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature, Volatility};
+use jiff::civil::Date;
 use jiff::tz::TimeZone;
-use jiff::{Timestamp, Zoned};
+use jiff::{Span, Timestamp, Zoned};
 
 /// Microseconds of an hour.
 const HOUR_MICROS: i64 = 3_600_000_000;
 
-/// Both functions.
-pub(super) fn functions() -> [ScalarUDF; 2] {
-    [LocalBucket::new(Length::Hour), LocalBucket::new(Length::Day)].map(ScalarUDF::from)
+/// All of them.
+pub(super) fn functions() -> [ScalarUDF; 4] {
+    [Length::Hour, Length::Day, Length::Week, Length::Month].map(|length| ScalarUDF::from(LocalBucket::new(length)))
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 enum Length {
     Hour,
     Day,
+    Week,
+    Month,
 }
 
 #[derive(Debug, PartialEq, Eq, Hash)]
@@ -52,6 +57,8 @@ impl ScalarUDFImpl for LocalBucket {
         match self.length {
             Length::Hour => "local_hour",
             Length::Day => "local_day",
+            Length::Week => "local_week",
+            Length::Month => "local_month",
         }
     }
 
@@ -95,14 +102,17 @@ fn outside(error: jiff::Error) -> DataFusionError {
 
 fn bucket(length: Length, zone: &TimeZone, micros: i64) -> std::result::Result<Bucket, jiff::Error> {
     let at = Timestamp::from_microsecond(micros)?.to_zoned(zone.clone());
-    match length {
-        Length::Hour => Ok(hour(zone, micros, &at)),
-        Length::Day => {
-            let (from, to) = (at.start_of_day()?, at.tomorrow()?.start_of_day()?);
-            let label = at.date().to_string();
-            Ok(Bucket { from: from.timestamp().as_microsecond(), to: to.timestamp().as_microsecond(), label })
+    let (from, days, label) = match length {
+        Length::Hour => return Ok(hour(zone, micros, &at)),
+        Length::Day => (at.date(), 1, at.date().to_string()),
+        Length::Week => {
+            let monday = at.date().checked_sub(Span::new().days(at.weekday().to_monday_zero_offset()))?;
+            (monday, 7, monday.to_string())
         }
-    }
+        Length::Month => (at.date().first_of_month(), at.days_in_month(), at.strftime("%Y-%m").to_string()),
+    };
+    let start = |date: Date| date.to_zoned(zone.clone()).map(|first| first.timestamp().as_microsecond());
+    Ok(Bucket { from: start(from)?, to: start(from.checked_add(Span::new().days(days))?)?, label })
 }
 
 /// Some zones change within an hour (Lord Howe by half an hour): such an hour ends at the change.

@@ -13,6 +13,7 @@ mod openapi;
 mod outcomes;
 mod params;
 mod problem;
+mod queues;
 mod recycling;
 mod serve;
 mod sql;
@@ -69,6 +70,7 @@ pub enum ServeError {
 pub fn router(engine: Arc<Engine>, metrics: Option<MetricsText>, recycling: Option<Arc<Recycling>>) -> Router {
     Router::new()
         .route("/api/v1/reports/outcomes", get(outcomes::outcomes))
+        .route("/api/v1/reports/queues", get(queues::queues))
         .route("/api/v1/reports/recycling", get(contacts::recycling))
         .route("/api/v1/recycling/due", get(recycling::due))
         .route("/api/v1/recycling/ack", post(recycling::ack))

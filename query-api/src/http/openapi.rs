@@ -4,7 +4,7 @@ use axum::http::header;
 use axum::response::IntoResponse;
 use utoipa::OpenApi;
 
-use super::{calls, contacts, health, outcomes, problem, recycling, sql};
+use super::{calls, contacts, health, outcomes, problem, queues, recycling, sql};
 
 #[derive(OpenApi)]
 #[openapi(
@@ -15,6 +15,7 @@ use super::{calls, contacts, health, outcomes, problem, recycling, sql};
     ),
     paths(
         outcomes::outcomes,
+        queues::queues,
         contacts::recycling,
         calls::list,
         calls::show,

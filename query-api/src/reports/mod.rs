@@ -4,14 +4,16 @@
 
 mod instant;
 pub mod outcomes;
+pub mod queues;
 pub mod recycling;
 
 pub use instant::instant;
 
 use calltide_schemas::Micros;
 use calltide_schemas::metrics::Unit;
+use jiff::tz::TimeZone;
 
-use crate::QueryOutput;
+use crate::{QueryError, QueryOutput};
 
 /// A report's rows and what its columns mean.
 #[derive(Debug, Clone)]
@@ -31,6 +33,32 @@ pub struct ColumnDoc {
     pub unit: Option<Unit>,
     /// What it says, in a sentence.
     pub doc: String,
+}
+
+/// Refuses a zone that there is not; what is left can stand in a query.
+fn known_zone(tz: &str) -> Result<(), QueryError> {
+    let unknown = |_| QueryError::Invalid { message: format!("unknown time zone `{tz}`") };
+    TimeZone::get(tz).map(drop).map_err(unknown)
+}
+
+/// Refuses rows that were cut: a report ends with its total.
+fn whole(output: QueryOutput) -> Result<QueryOutput, QueryError> {
+    if output.truncated {
+        let rows = output.rows();
+        let message = format!(
+            "the report has more than {rows} rows, and its total would be missing: narrow its range, group by less, or raise \
+             [query] rows"
+        );
+        return Err(QueryError::Failed { message });
+    }
+    Ok(output)
+}
+
+/// What a time column must fulfil to be in the range, beginning with AND; nothing where it has no ends.
+fn range(from: Option<Micros>, to: Option<Micros>, column: &str) -> String {
+    let from = from.map(|from| format!(" AND {column} >= {}", time(from))).unwrap_or_default();
+    let to = to.map(|to| format!(" AND {column} < {}", time(to))).unwrap_or_default();
+    from + &to
 }
 
 /// A literal of the columns' own type, so that whole files can be left out by it.

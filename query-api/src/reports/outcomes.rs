@@ -9,9 +9,8 @@ use std::str::FromStr;
 use calltide_schemas::Micros;
 use calltide_schemas::metrics::{Basis, OUTCOMES, Statuses, Unit};
 use calltide_schemas::status::Status;
-use jiff::tz::TimeZone;
 
-use super::{ColumnDoc, Report, time};
+use super::{ColumnDoc, Report, known_zone, range, time, whole};
 use crate::{Engine, QueryError};
 
 /// What rows can be grouped by.
@@ -166,18 +165,8 @@ const OF_CONTACTS: &str = "campaign, direction, queue, agent, pbx, started_at, s
 /// # Errors
 /// An unknown time zone, or whatever the engine says.
 pub async fn outcomes(engine: &Engine, query: &OutcomesQuery) -> Result<Report, QueryError> {
-    if TimeZone::get(&query.tz).is_err() {
-        return Err(QueryError::Invalid { message: format!("unknown time zone `{}`", query.tz) });
-    }
-    let output = engine.report(&sql(query)).await?;
-    if output.truncated {
-        let rows = output.rows();
-        let message = format!(
-            "the report has more than {rows} rows, and its total would be missing: narrow its range, group by less, or raise \
-             [query] rows"
-        );
-        return Err(QueryError::Failed { message });
-    }
+    known_zone(&query.tz)?;
+    let output = whole(engine.report(&sql(query)).await?)?;
     Ok(Report { columns: columns(query), output })
 }
 
@@ -243,7 +232,7 @@ fn sql(query: &OutcomesQuery) -> String {
 fn rows(query: &OutcomesQuery) -> String {
     let directions: &[Direction] =
         if query.directions.is_empty() { &[Direction::Inbound, Direction::Outbound] } else { &query.directions };
-    let range = range(query, "started_at");
+    let range = range(query.from, query.to, "started_at");
     let mut parts = Vec::new();
     if directions.contains(&Direction::Outbound) {
         parts.push(match query.basis {
@@ -303,9 +292,3 @@ const HANDLED_RANK: &str = "CASE handled_by WHEN 'agent' THEN 0 ELSE 1 END";
 /// More than there are statuses, and more than microseconds with a status have until the year 2168.
 const CODES: i64 = 16;
 const RANK: i64 = 100_000_000_000_000_000;
-
-fn range(query: &OutcomesQuery, column: &str) -> String {
-    let from = query.from.map(|from| format!(" AND {column} >= {}", time(from))).unwrap_or_default();
-    let to = query.to.map(|to| format!(" AND {column} < {}", time(to))).unwrap_or_default();
-    from + &to
-}

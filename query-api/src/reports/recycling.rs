@@ -7,10 +7,9 @@ use std::str::FromStr;
 
 use calltide_schemas::Micros;
 use calltide_schemas::metrics::{Basis, Metric, RECYCLING};
-use jiff::tz::TimeZone;
 
 use super::outcomes::UnknownWord;
-use super::{ColumnDoc, Report, time};
+use super::{ColumnDoc, Report, known_zone, range, time};
 use crate::{Engine, QueryError};
 
 /// What rows can be grouped by.
@@ -79,17 +78,15 @@ pub struct RecyclingQuery {
 /// An unknown time zone, or whatever the engine says.
 pub async fn recycling(engine: &Engine, query: &RecyclingQuery) -> Result<Report, QueryError> {
     let mut query = query.clone();
-    let mut seen = Vec::new();
-    query.by.retain(|dimension| {
-        !seen.contains(dimension) && {
-            seen.push(*dimension);
-            true
+    let mut by = Vec::new();
+    for dimension in query.by {
+        if !by.contains(&dimension) {
+            by.push(dimension);
         }
-    });
-    let query = &query;
-    if TimeZone::get(&query.tz).is_err() {
-        return Err(QueryError::Invalid { message: format!("unknown time zone `{}`", query.tz) });
     }
+    query.by = by;
+    let query = &query;
+    known_zone(&query.tz)?;
     let output = engine.report(&sql(query)).await?;
     Ok(Report { columns: columns(query), output })
 }
@@ -142,11 +139,10 @@ fn contacts(query: &RecyclingQuery) -> String {
 
 fn attempts(query: &RecyclingQuery) -> String {
     let zone = query.tz.replace('\'', "''");
-    let from = query.from.map(|from| format!(" AND started_at >= {}", time(from))).unwrap_or_default();
-    let to = query.to.map(|to| format!(" AND started_at < {}", time(to))).unwrap_or_default();
+    let range = range(query.from, query.to, "started_at");
     format!(
         "SELECT 'attempt' AS kind, campaign, NULL::text AS verdict, NULL::text AS best_class, attempt_no, \
          substr(local_hour(started_at, '{zone}'), 12, 2) AS \"hour\", local_day(started_at, '{zone}') AS \"day\", dialled, \
-         class, handled_by, attempt_no AS attempt FROM attempts WHERE contact IS NOT NULL AND campaign IS NOT NULL{from}{to}"
+         class, handled_by, attempt_no AS attempt FROM attempts WHERE contact IS NOT NULL AND campaign IS NOT NULL{range}"
     )
 }

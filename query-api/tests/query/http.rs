@@ -120,6 +120,9 @@ async fn errors_are_problem_details() {
         ("/api/v1/reports/outcomes?tz=Mars/Olympus", 400, "invalid"),
         ("/api/v1/reports/outcomes?from=yesterday", 400, "invalid"),
         ("/api/v1/reports/outcomes?colour=red", 400, "invalid"),
+        ("/api/v1/reports/queues?by=agent", 400, "invalid"),
+        ("/api/v1/reports/queues?within_s=-1", 400, "invalid"),
+        ("/api/v1/reports/queues?tz=Mars/Olympus", 400, "invalid"),
         ("/api/v1/calls?limit=0", 400, "invalid"),
         ("/api/v1/calls?cursor=x", 400, "invalid"),
         ("/api/v1/calls?status=anwsered", 400, "invalid"),
@@ -151,6 +154,23 @@ async fn outcomes_take_their_question_from_the_address() {
     let seen: Vec<_> =
         rows.as_array().unwrap().iter().map(|r| (r["day"].clone(), r["queue"].clone(), r["total"].clone())).collect();
     assert_eq!(seen, [(json!("2026-03-02"), json!("sales"), json!(1)), (json!("total"), Value::Null, json!(1))]);
+}
+
+#[tokio::test]
+async fn queues_take_their_limits_from_the_address() {
+    let bench = Bench::new();
+    let row = json!({
+        "visit_id": "p/1#1", "call_id": "p/1", "queue": "sales", "outcome": "answered", "wait_ms": 30_000, "version": 1,
+        "entered_at": at("2026-03-01T22:30:00Z"),
+    });
+    bench.publish("queue_visits", row);
+    for (limit, level) in [("", 0.0), ("&within_s=29", 0.0), ("&within_s=30&short_s=0", 100.0)] {
+        let (status, rows) = get(&bench, &format!("/api/v1/reports/queues?by=queue{limit}")).await;
+        assert_eq!(status, StatusCode::OK, "{rows}");
+        assert_eq!(rows[0]["queue"], "sales");
+        assert_eq!(rows[1]["queue"], "total");
+        assert_eq!(rows[0]["service_level_answered_pct"], level, "{limit}");
+    }
 }
 
 #[tokio::test]

@@ -12,5 +12,6 @@ mod memory;
 mod outcomes;
 mod parameters;
 mod plans;
+mod queues;
 mod random;
 mod refusals;

@@ -3,12 +3,23 @@
 use std::fmt::Write;
 
 use calltide_schemas::metrics::exposed::{EXPOSED, Exposed, Shape};
-use calltide_schemas::metrics::{Basis, Metric, OUTCOMES, RECYCLING, Unit};
+use calltide_schemas::metrics::{Basis, Metric, OUTCOMES, QUEUES, RECYCLING, Unit};
 use calltide_schemas::status::{Class, Status};
 use calltide_schemas::tables::{Column, DAY, Kind, Null, TABLES, TableDef};
 use serde_json::Value;
 
 use super::asyncapi;
+
+/// What the rows are that queues are counted by.
+const QUEUES_INTRO: &str = "\n## Metrics of the queues report\n\n\
+     Counted over `queue_visits`, with the limits that were asked for beside each row: `within_ms` (X, 20 s) and `short_ms` (5 s). \
+     Grouped by queue, rows count visits: a call that came to a queue twice is there twice. Where a row is over several queues, \
+     as the total is, it counts each call once: by the first visit in which an agent took it, else by its last one. The call's \
+     wait is then all that it waited in queues up to the end of that visit; its talk and hold are of all its visits. So a total \
+     is no sum of the rows above it, but offered is the sum of the eleven outcomes in every row.\n\n\
+     Visits are told once their call is over: those that still wait are in no count. Percentiles are exact; between two waits \
+     they are interpolated, then rounded to a millisecond.\n\n\
+     | metric | unit | version | counted per | meaning | formula |\n|---|---|---|---|---|---|\n";
 
 /// The whole document.
 pub(super) fn text() -> String {
@@ -40,6 +51,8 @@ pub(super) fn text() -> String {
              Counted per contact: as they are, or were at the end of the range; per attempt: of those for contacts.\n\n\
              | metric | unit | version | counted per | meaning | formula |\n|---|---|---|---|---|---|\n";
     text += &metrics(RECYCLING);
+    text += QUEUES_INTRO;
+    text += &metrics(QUEUES);
     text += "\n## Metrics of the processes\n\n\
              What `/metrics` shows, in Prometheus' form. `source` of the metrics `calltide_source_…` is the `source_id` of the \
              table `sources` without the PBX.\n\n\
@@ -57,8 +70,11 @@ fn metrics(report: &[Metric]) -> String {
             Unit::Millis => "ms",
             Unit::Ratio => "ratio",
         };
-        let bases: Vec<_> =
+        let mut bases: Vec<_> =
             metric.bases.iter().map(|b| if *b == Basis::Attempt { "attempt" } else { "contact" }).collect();
+        if bases.is_empty() {
+            bases.push("visit or call");
+        }
         let (name, version, doc) = (metric.name, metric.version, cell(metric.doc));
         let (bases, formula) = (bases.join(", "), cell(metric.formula));
         writeln!(text, "| `{name}` | {unit} | {version} | {bases} | {doc} | `{formula}` |")
