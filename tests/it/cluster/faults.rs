@@ -231,7 +231,14 @@ fn each_due_once(site: &Site, seed: u64) {
     });
     each_fact_once(site, "contacts", "contact_key", seed);
     each_fact_once(site, "verdicts", "verdict_id", seed);
-    let (text, _) = site.done(&["log", "cat", "retry-due"]);
+    let said = || site.done(&["log", "cat", "retry-due"]).0;
+    until("everybody who is to be called again is due", || {
+        let (said, called) = (said(), "SELECT verdict_id FROM contacts WHERE verdict = 'retry'");
+        let ids = site.rows(called);
+        let is_told = |id: &Value| said.contains(&format!("\"retry_due:{}\"", id["verdict_id"].as_str().unwrap()));
+        !ids.is_empty() && ids.iter().all(is_told)
+    });
+    let text = said();
     let (mut told, mut taken_back) = (BTreeSet::new(), BTreeSet::new());
     for line in text.lines() {
         let record: Value = serde_json::from_str(line).unwrap();

@@ -126,6 +126,15 @@ impl Role {
     }
 }
 
+/// At any hour, whenever this runs, and as often as the recording has them.
+const RULES: &str = "
+[recycling]
+windows = []
+attempts = 1000000
+attempts_24h = 1000000
+results = [{ results = [\"busy\", \"no_answer\", \"voicemail\", \"rejected\", \"cancelled\", \"congestion\"], delays = [\"1s\"] }]
+";
+
 /// See the module.
 pub(super) struct Topology {
     pub(super) ingest: Role,
@@ -152,9 +161,7 @@ impl Topology {
         line.leads_to(broker.far());
         let log = |servers: &str| format!("[log]\nkafka = \"{servers}\"\nprefix = \"test.\"\npartitions = 4\n");
         let lake = lake.replacen("[lake]\n", "[lake]\ncommit_every = \"1s\"\n", 1);
-        // At any hour, whenever this runs.
-        let hours = "[recycling]\nwindows = []\n";
-        let here = format!("{}{lake}[processor]\nworkers = 1\n{hours}", log(&broker.servers()));
+        let here = format!("{}{lake}[processor]\nworkers = 1\n{RULES}", log(&broker.servers()));
         let reader = Site::new();
         reader.configured(&here);
         Some(Self {
