@@ -1,8 +1,9 @@
 //! A fold on a thread of its own, for as long as the process lives.
 //!
-//! Folds whose time is that of ticks are given them here, in the partitions that they own, and the rules that hold. Whatever ends it, an error or a panic, is told, and after a pause it is begun anew from what was committed: what collects
-//! beside it never notices. Whoever waits for it ([`FoldThread::caught_up`]) is told what keeps it from its work, unless that
-//! passes by itself.
+//! Folds whose time is that of ticks are given them here, in the partitions that they own, and the rules that hold. Whatever
+//! ends it, an error or a panic, is told, and after a pause it is begun anew from what was committed: what collects beside it
+//! never notices. Whoever waits for it ([`FoldThread::caught_up`]) is told what keeps it from its work, unless that passes by
+//! itself.
 
 use std::cell::Cell;
 use std::collections::BTreeSet;
@@ -83,6 +84,7 @@ pub(crate) enum Time {
     /// It stands: what is imported or loaded is taken in, and nothing becomes due.
     Stands,
 }
+
 /// How long a request to the fold may wait while nothing happens.
 const LOOK_EVERY: Duration = Duration::from_millis(50);
 /// Between beginnings, doubled up to the last: a disk that is full or brokers that are away are asked as seldom.

@@ -12,7 +12,6 @@ use calltide_schemas::status::{Class, Status};
 
 use super::channel::{Life, lives};
 use super::legs::{Leg, legs};
-
 use super::outcome::Known;
 use super::queueing::{Outcome, Visit, visits};
 use super::roles::{Cast, Company, Direction, dialled_number};

@@ -270,8 +270,7 @@ impl Contact {
         if is_lost && again && !is_news {
             return;
         }
-        let lost_again = is_lost;
-        if again && (said.reset || lost_again) {
+        if again && (said.reset || is_lost) {
             self.round = Some(said.at);
             (self.promise, self.reached, self.not_before, self.went_to) = (None, None, None, None);
         }
@@ -316,7 +315,8 @@ impl Contact {
         }
         self.live |= said.live;
         if said.withdrawn {
-            if at_end(known, self.tries.len()) {
+            let was_last = known == Some(self.tries.len());
+            if was_last {
                 self.last_call = None;
             }
             return known.is_some() || is_over;
@@ -344,9 +344,4 @@ impl Contact {
         }
         true
     }
-}
-
-/// Whether what was removed from there was the last one.
-fn at_end(removed: Option<usize>, left: usize) -> bool {
-    removed == Some(left)
 }

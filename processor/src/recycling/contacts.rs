@@ -7,7 +7,7 @@ use std::collections::BTreeSet;
 
 use calltide_eventlog::{Change, Record};
 use calltide_schemas::Micros;
-use calltide_schemas::recycling::rules::SiteRules;
+use calltide_schemas::recycling::rules::{Elsewhere, SiteRules};
 use calltide_schemas::recycling::{
     Attempt, Callback, ContactKey, Dial, ForContacts, Loaded, Notice, Standing, StandingChange, Word,
 };
@@ -17,7 +17,7 @@ use super::contact::{About, Contact, Open, Promise, ReachedBy, Where};
 use super::digest;
 use super::rows::RulesRow;
 use super::rulebook::{ALL_OTHERS, Kept, Rulebook};
-use super::store::Store;
+use super::store::{Store, name};
 use super::zones::Atlas;
 use crate::fold::{Effects, Fold};
 
@@ -83,7 +83,6 @@ pub struct Contacts {
     pub(super) atlas: Atlas,
     held_lists: BTreeSet<Vec<u8>>,
     sweeps: Vec<Sweep>,
-    count: u64,
 }
 
 impl Contacts {
@@ -96,7 +95,6 @@ impl Contacts {
     pub fn restore(entries: Vec<(Vec<u8>, Vec<u8>)>) -> Option<Self> {
         let mut contacts = Self::new();
         for (key, value) in entries {
-            contacts.count += u64::from(key.starts_with(CONTACT));
             if !contacts.store.restore(&key, &value) {
                 return None;
             }
@@ -133,7 +131,7 @@ impl Contacts {
 
     /// Whether what its end means was begun.
     pub(super) fn has_ended(&self, campaign: &str) -> bool {
-        self.store.get::<bool>(&[ENDED, campaign.as_bytes()].concat()).is_some()
+        self.store.has(&[ENDED, campaign.as_bytes()].concat())
     }
 
     fn rules(&mut self, said: &SiteRules, out: &mut Effects) {
@@ -187,10 +185,11 @@ impl Contacts {
             if sweep.campaign.is_none() && self.book.own(&of.campaign).is_some() {
                 continue;
             }
-            let Some(mut contact) = self.store.get::<Contact>(key) else { continue };
-            if sweep.list.is_some() && contact.about().list.as_deref() != sweep.list.as_deref() {
+            let Some(before) = self.store.get::<Contact>(key) else { continue };
+            if sweep.list.is_some() && before.about().list.as_deref() != sweep.list.as_deref() {
                 continue;
             }
+            let mut contact = before.clone();
             if sweep.remove {
                 if contact.loaded_last > Some(sweep.at) {
                     continue;
@@ -201,7 +200,7 @@ impl Contacts {
                 // The cap may be another one now; the number's fold says so if it holds.
                 contact.lines.iter_mut().for_each(|line| line.capped_until = None);
             }
-            self.conclude(&of, contact, sweep.trigger, sweep.at, out);
+            self.conclude(&of, (&before, contact), sweep.trigger, sweep.at, out);
         }
         match keys.into_iter().next_back() {
             Some(last) => self.sweeps[0].after = Some(last),
@@ -224,11 +223,9 @@ impl Contacts {
             return;
         }
         let known = self.store.get::<Contact>(&key);
-        let is_new = known.is_none();
-        let mut contact = known.unwrap_or_else(|| Contact::new(at));
+        let mut contact = known.clone().unwrap_or_else(|| Contact::new(at));
         if change(&mut contact) {
-            self.count += u64::from(is_new);
-            self.conclude(of, contact, trigger, at, out);
+            self.conclude(of, (&known.unwrap_or_default(), contact), trigger, at, out);
         } else {
             out.note("nothing_new_of_the_contact");
         }
@@ -245,7 +242,7 @@ impl Contacts {
     fn standing(&mut self, said: &Standing, out: &mut Effects) {
         if let Some(contact) = &said.contact {
             let of = ContactKey::new(&said.campaign, contact);
-            if self.store.get::<Contact>(&entry_key(&of)).is_none() {
+            if !self.store.has(&entry_key(&of)) {
                 out.note("unknown_contact");
                 return;
             }
@@ -283,7 +280,7 @@ impl Contacts {
 
     fn callback(&mut self, said: &Callback, out: &mut Effects) {
         let of = ContactKey::new(&said.campaign, &said.contact);
-        if said.number.is_none() && self.store.get::<Contact>(&entry_key(&of)).is_none() {
+        if said.number.is_none() && !self.store.has(&entry_key(&of)) {
             out.note("unknown_contact");
             return;
         }
@@ -322,7 +319,7 @@ impl Contacts {
 
     fn notice(&mut self, said: &Notice, out: &mut Effects) {
         let of = ContactKey::new(&said.campaign, &said.contact);
-        if self.store.get::<Contact>(&entry_key(&of)).is_none() {
+        if !self.store.has(&entry_key(&of)) {
             out.note("unknown_contact");
             return;
         }
@@ -357,7 +354,7 @@ impl Contacts {
 fn reached(
     contact: &mut Contact,
     call_id: &str,
-    (by, started, ended): (calltide_schemas::recycling::rules::Elsewhere, Micros, Micros),
+    (by, started, ended): (Elsewhere, Micros, Micros),
     withdrawn: bool,
 ) -> bool {
     if withdrawn {
@@ -387,11 +384,6 @@ pub(super) fn entry_key(of: &ContactKey) -> Vec<u8> {
 
 fn list_key(campaign: &str, list: Option<&str>) -> Vec<u8> {
     [HELD_LIST, campaign.as_bytes(), b"\0", list.unwrap_or_default().as_bytes()].concat()
-}
-
-/// What a key says beyond its letter.
-fn name(key: &[u8]) -> Option<String> {
-    std::str::from_utf8(key.get(1..)?).ok().map(str::to_owned)
 }
 
 impl Fold for Contacts {

@@ -133,13 +133,12 @@ impl Case<'_> {
             return None;
         }
         let suppressed = lines.iter().enumerate().filter(|(at, line)| !self.is_dead(*at) && !line.replaced);
-        let because: Vec<&str> = suppressed.filter_map(|(_, line)| line.suppressed.as_deref()).collect();
+        let mut because: Vec<&str> = suppressed.filter_map(|(_, line)| line.suppressed.as_deref()).collect();
         if because.is_empty() {
             let times = self.book.rules.invalid_after;
             let reason = format!("each of its numbers was called {times} times and does not exist");
             return Some(self.verdict(Kind::Invalid, "invalid number", reason));
         }
-        let mut because = because;
         because.dedup();
         Some(self.verdict(Kind::Suppressed, "do not call", because.join("; ")))
     }

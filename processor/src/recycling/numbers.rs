@@ -1,7 +1,7 @@
 //! The fold of numbers: what all campaigns, PBXs and people do with one number, and who may not call it.
 //!
 //! It answers the wishes of contacts: a wish that cannot be is refused with the reason and the contact decides anew; one whose
-//! time has come is published ([`super::publishing`]). Nothing is published but by ticks and by what is told of the number.
+//! time has come is published ([`super::publishing`]). Only ticks publish.
 
 use std::collections::BTreeMap;
 
@@ -16,7 +16,7 @@ use serde::{Deserialize, Serialize};
 use super::digest;
 use super::number::{Entry, Member, Number, Stage, Want};
 use super::rows::DoNotCallRow;
-use super::store::Store;
+use super::store::{Store, name};
 use crate::fold::{Effects, Fold};
 
 /// Numbers that are looked at with one tick: a commit of them takes some tens of milliseconds.
@@ -66,9 +66,9 @@ impl Numbers {
         }
         numbers.now = numbers.store.get(NOW).unwrap_or_default();
         numbers.sweeps = numbers.store.get(SWEEPS).unwrap_or_default();
-        numbers.prefixes = numbers.store.all(PREFIX).filter_map(|(key, entries)| Some((text(key)?, entries))).collect();
+        numbers.prefixes = numbers.store.all(PREFIX).filter_map(|(key, entries)| Some((name(key)?, entries))).collect();
         let waiting = numbers.store.all::<Number>(NUMBER);
-        let waiting: Vec<_> = waiting.filter_map(|(key, number)| Some((text(key)?, next_moment(&number)?))).collect();
+        let waiting: Vec<_> = waiting.filter_map(|(key, number)| Some((name(key)?, next_moment(&number)?))).collect();
         waiting.iter().for_each(|(name, at)| numbers.wait(name, *at));
         Some(numbers)
     }
@@ -247,7 +247,7 @@ impl Numbers {
         let prefix = [NUMBER, sweep.prefix.as_bytes()].concat();
         let keys: Vec<Vec<u8>> =
             self.store.keys(&prefix, sweep.after.as_deref()).take(LOOKED_AT_ONCE).map(<[u8]>::to_vec).collect();
-        for name in keys.iter().filter_map(|key| text(key)) {
+        for name in keys.iter().filter_map(|key| name(key)) {
             let mut number = self.get(&name);
             self.judge_members(&CallingNumber(name.clone()), &mut number, sweep.at, out);
             self.keep(&name, &number);
@@ -397,11 +397,6 @@ const SLOT_US: i64 = 100_000;
 /// Moments that are looked at together: an entry is looked at when all of its slot is over.
 const fn slot(at: Micros) -> i64 {
     at.0.div_euclid(SLOT_US)
-}
-
-/// What a key says beyond its letter.
-fn text(key: &[u8]) -> Option<String> {
-    std::str::from_utf8(key.get(1..)?).ok().map(str::to_owned)
 }
 
 impl Fold for Numbers {

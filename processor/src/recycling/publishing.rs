@@ -23,11 +23,9 @@ impl Numbers {
         order.sort_unstable();
         // What has run out makes room for others.
         for (.., at) in &order {
-            let member = &number.members[*at];
-            let Some(want) = member.wants.as_deref().filter(|want| want.valid_until <= self.now) else { continue };
-            self.run_out(name, member, want, out);
-            if let Some(want) = number.members[*at].wants.as_mut() {
-                want.stage = Stage::Over;
+            let member = &mut number.members[*at];
+            if member.wants.as_ref().is_some_and(|want| want.valid_until <= self.now) {
+                self.start_over(name, member, self.now, "nobody dialled in time", out);
             }
         }
         for (.., at) in order {
@@ -126,14 +124,6 @@ impl Numbers {
         {
             want.stage = Stage::Over;
         }
-    }
-
-    /// Nobody dialled in time.
-    fn run_out(&self, name: &CallingNumber, member: &Member, want: &Want, out: &mut Effects) {
-        if want.stage == Stage::Published {
-            withdraw(name, member, want, self.now, "nobody dialled in time", out);
-        }
-        tell(member, name, self.now, Word::Expired { verdict: want.verdict }, out);
     }
 
     /// The contact wishes something else now: what dialers were told is taken back, unless it was dialled.

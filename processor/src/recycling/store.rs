@@ -80,6 +80,10 @@ impl Store {
         self.entries.get(key).and_then(|entry| unpack(entry.parts().1))
     }
 
+    pub(super) fn has(&self, key: &[u8]) -> bool {
+        self.entries.contains(key)
+    }
+
     pub(super) fn put(&mut self, key: &[u8], value: &impl Serialize) {
         let Ok(packed) = postcard::to_extend(value, vec![LAYOUT]) else { return };
         let entry = Entry::new(key, &packed);
@@ -116,6 +120,11 @@ impl Store {
         let value = |key: &[u8]| self.entries.get(key).map(|entry| entry.parts().1.to_vec());
         changed.into_iter().map(|key| Change { value: value(&key), key: key.into() }).collect()
     }
+}
+
+/// What a key says beyond its letter.
+pub(super) fn name(key: &[u8]) -> Option<String> {
+    std::str::from_utf8(key.get(1..)?).ok().map(str::to_owned)
 }
 
 fn unpack<T: DeserializeOwned>(packed: &[u8]) -> Option<T> {

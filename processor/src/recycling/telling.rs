@@ -20,16 +20,15 @@ use super::rulebook::ALL_OTHERS;
 use crate::fold::{Effects, Row as _};
 
 impl Contacts {
-    /// Decides, tells what is new, and keeps the contact.
+    /// Decides on a contact that changed, tells what is new, and keeps it.
     pub(super) fn conclude(
         &mut self,
         of: &ContactKey,
-        mut contact: Contact,
+        (before, mut contact): (&Contact, Contact),
         trigger: Trigger,
         at: Micros,
         out: &mut Effects,
     ) {
-        let before = self.store.get::<Contact>(&entry_key(of)).unwrap_or_default();
         let about = contact.about();
         let list_held = self.list_held(of, &about);
         let book = self.book.of(&of.campaign);
@@ -49,10 +48,10 @@ impl Contacts {
         if is_new {
             self.give(of, &mut contact, &decision, digest, (trigger, at, version), out);
         }
-        self.register(of, &before, &contact, at, out);
-        tell_person(of, &before, &contact, at, out);
+        self.register(of, before, &contact, at, out);
+        tell_person(of, before, &contact, at, out);
         // What is told once more changes nothing; rules that change are named by the row.
-        let says_nothing_new = !is_new && contact == before && trigger != Trigger::Rules;
+        let says_nothing_new = !is_new && contact == *before && trigger != Trigger::Rules;
         if contact.verdict.is_some() && !says_nothing_new {
             contact.version += 1;
             self.rows(of, &contact, &decision, is_new, (at, version), out);

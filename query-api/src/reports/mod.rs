@@ -13,6 +13,7 @@ use calltide_schemas::Micros;
 use calltide_schemas::metrics::Unit;
 use jiff::tz::TimeZone;
 
+use self::outcomes::UnknownWord;
 use crate::{QueryError, QueryOutput};
 
 /// A report's rows and what its columns mean.
@@ -33,6 +34,31 @@ pub struct ColumnDoc {
     pub unit: Option<Unit>,
     /// What it says, in a sentence.
     pub doc: String,
+}
+
+/// The one of that name; what is not one is refused with what there is.
+fn by_name<T: Copy>(
+    what: &'static str,
+    all: &[T],
+    name: impl Fn(T) -> &'static str,
+    word: &str,
+) -> Result<T, UnknownWord> {
+    let found = all.iter().copied().find(|it| name(*it) == word);
+    found.ok_or_else(|| {
+        let known: Vec<_> = all.iter().map(|it| name(*it)).collect();
+        UnknownWord { what, word: word.to_owned(), known: known.join(", ") }
+    })
+}
+
+/// What is asked for, each once, in the order in which it first was.
+fn each_once<T: Copy + PartialEq>(asked: &[T]) -> Vec<T> {
+    let mut once = Vec::with_capacity(asked.len());
+    for it in asked {
+        if !once.contains(it) {
+            once.push(*it);
+        }
+    }
+    once
 }
 
 /// Refuses a zone that there is not; what is left can stand in a query.

@@ -10,7 +10,7 @@ use calltide_schemas::Micros;
 use calltide_schemas::metrics::{Basis, OUTCOMES, Statuses, Unit};
 use calltide_schemas::status::Status;
 
-use super::{ColumnDoc, Report, known_zone, range, time, whole};
+use super::{ColumnDoc, Report, by_name, each_once, known_zone, range, time, whole};
 use crate::{Engine, QueryError};
 
 /// What rows can be grouped by.
@@ -67,9 +67,7 @@ impl FromStr for Dimension {
     type Err = UnknownWord;
 
     fn from_str(word: &str) -> Result<Self, UnknownWord> {
-        let names = || Self::ALL.map(Self::name).join(", ");
-        let found = Self::ALL.into_iter().find(|d| d.name() == word);
-        found.ok_or_else(|| UnknownWord { what: "dimension", word: word.to_owned(), known: names() })
+        by_name("dimension", &Self::ALL, Self::name, word)
     }
 }
 
@@ -102,9 +100,7 @@ impl FromStr for Direction {
     type Err = UnknownWord;
 
     fn from_str(word: &str) -> Result<Self, UnknownWord> {
-        let names = || Self::ALL.map(Self::name).join(", ");
-        let found = Self::ALL.into_iter().find(|d| d.name() == word);
-        found.ok_or_else(|| UnknownWord { what: "direction", word: word.to_owned(), known: names() })
+        by_name("direction", &Self::ALL, Self::name, word)
     }
 }
 
@@ -172,7 +168,7 @@ pub async fn outcomes(engine: &Engine, query: &OutcomesQuery) -> Result<Report, 
 
 fn columns(query: &OutcomesQuery) -> Vec<ColumnDoc> {
     let doc = |name: &str, unit, doc: &str| ColumnDoc { name: name.to_owned(), unit, doc: doc.to_owned() };
-    let groups = dimensions(query).into_iter().map(|d| doc(d.name(), None, d.doc()));
+    let groups = each_once(&query.by).into_iter().map(|d| doc(d.name(), None, d.doc()));
     let metrics = OUTCOMES.iter().filter(|m| m.bases.contains(&query.basis)).map(|m| doc(m.name, Some(m.unit), m.doc));
     let statuses = query.statuses.counts().into_iter().map(|(status, _)| {
         doc(
@@ -184,20 +180,9 @@ fn columns(query: &OutcomesQuery) -> Vec<ColumnDoc> {
     groups.chain(metrics).chain(statuses).collect()
 }
 
-/// The dimensions asked for, each once.
-fn dimensions(query: &OutcomesQuery) -> Vec<Dimension> {
-    let mut by = Vec::new();
-    for dimension in &query.by {
-        if !by.contains(dimension) {
-            by.push(*dimension);
-        }
-    }
-    by
-}
-
 fn sql(query: &OutcomesQuery) -> String {
     let zone = query.tz.replace('\'', "''");
-    let by = dimensions(query);
+    let by = each_once(&query.by);
     let buckets = by.iter().filter_map(|dimension| match dimension {
         Dimension::Hour => Some(format!(", local_hour(started_at, '{zone}') AS \"hour\"")),
         Dimension::Day => Some(format!(", local_day(started_at, '{zone}') AS \"day\"")),

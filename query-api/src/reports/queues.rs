@@ -12,7 +12,7 @@ use calltide_schemas::metrics::QUEUES;
 use calltide_schemas::metrics::queues::{SHORT_S, WITHIN_S};
 
 use super::outcomes::UnknownWord;
-use super::{ColumnDoc, Report, known_zone, range, whole};
+use super::{ColumnDoc, Report, by_name, each_once, known_zone, range, whole};
 use crate::{Engine, QueryError};
 
 /// What rows can be grouped by.
@@ -75,9 +75,7 @@ impl FromStr for Dimension {
     type Err = UnknownWord;
 
     fn from_str(word: &str) -> Result<Self, UnknownWord> {
-        let names = || Self::ALL.map(Self::name).join(", ");
-        let found = Self::ALL.into_iter().find(|d| d.name() == word);
-        found.ok_or_else(|| UnknownWord { what: "dimension", word: word.to_owned(), known: names() })
+        by_name("dimension", &Self::ALL, Self::name, word)
     }
 }
 
@@ -116,23 +114,12 @@ pub async fn queues(engine: &Engine, query: &QueuesQuery) -> Result<Report, Quer
 
 fn columns(query: &QueuesQuery) -> Vec<ColumnDoc> {
     let doc = |name: &str, unit, doc: &str| ColumnDoc { name: name.to_owned(), unit, doc: doc.to_owned() };
-    let groups = dimensions(query).into_iter().map(|d| doc(d.name(), None, d.doc()));
+    let groups = each_once(&query.by).into_iter().map(|d| doc(d.name(), None, d.doc()));
     groups.chain(QUEUES.iter().map(|m| doc(m.name, Some(m.unit), m.doc))).collect()
 }
 
-/// The dimensions asked for, each once.
-fn dimensions(query: &QueuesQuery) -> Vec<Dimension> {
-    let mut by = Vec::new();
-    for dimension in &query.by {
-        if !by.contains(dimension) {
-            by.push(*dimension);
-        }
-    }
-    by
-}
-
 fn sql(query: &QueuesQuery) -> String {
-    let by = dimensions(query);
+    let by = each_once(&query.by);
     let groups: Vec<_> = by.iter().map(|d| format!("\"{}\"", d.name())).collect();
     let with = format!(
         "WITH visits AS ({}), again AS (SELECT DISTINCT call_id FROM visits WHERE visit_id NOT LIKE '%#1')",

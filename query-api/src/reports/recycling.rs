@@ -9,7 +9,7 @@ use calltide_schemas::Micros;
 use calltide_schemas::metrics::{Basis, Metric, RECYCLING};
 
 use super::outcomes::UnknownWord;
-use super::{ColumnDoc, Report, known_zone, range, time};
+use super::{ColumnDoc, Report, by_name, each_once, known_zone, range, time};
 use crate::{Engine, QueryError};
 
 /// What rows can be grouped by.
@@ -53,9 +53,7 @@ impl FromStr for Dimension {
     type Err = UnknownWord;
 
     fn from_str(word: &str) -> Result<Self, UnknownWord> {
-        let names = || Self::ALL.map(Self::name).join(", ");
-        let found = Self::ALL.into_iter().find(|d| d.name() == word);
-        found.ok_or_else(|| UnknownWord { what: "dimension", word: word.to_owned(), known: names() })
+        by_name("dimension", &Self::ALL, Self::name, word)
     }
 }
 
@@ -77,15 +75,7 @@ pub struct RecyclingQuery {
 /// # Errors
 /// An unknown time zone, or whatever the engine says.
 pub async fn recycling(engine: &Engine, query: &RecyclingQuery) -> Result<Report, QueryError> {
-    let mut query = query.clone();
-    let mut by = Vec::new();
-    for dimension in query.by {
-        if !by.contains(&dimension) {
-            by.push(dimension);
-        }
-    }
-    query.by = by;
-    let query = &query;
+    let query = &RecyclingQuery { by: each_once(&query.by), ..query.clone() };
     known_zone(&query.tz)?;
     let output = engine.report(&sql(query)).await?;
     Ok(Report { columns: columns(query), output })
