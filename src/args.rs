@@ -2,13 +2,19 @@
 //!
 //! Only words and their forms are decided here; each command's own file does the rest.
 
+mod agents;
 mod bench;
+mod charges;
+mod directory;
 mod generate;
 mod import;
 mod queues;
 mod recycling;
 
+pub(crate) use agents::{AgentsReport, CallersReport, NowFormat, NowReport};
 pub(crate) use bench::{Bench, BenchStage};
+pub(crate) use charges::ChargesReport;
+pub(crate) use directory::{Agents, Directory, DirectoryShow};
 pub(crate) use generate::Generate;
 pub(crate) use import::Import;
 pub(crate) use queues::QueuesReport;
@@ -91,6 +97,12 @@ pub(crate) enum Command {
     /// Say who may not be called
     #[command(subcommand)]
     Dnc(Dnc),
+    /// Log agents in and out at terminals
+    #[command(subcommand)]
+    Agents(Agents),
+    /// Show, check and change who works, with what, for whom, and what it costs
+    #[command(subcommand)]
+    Directory(Directory),
     /// Tell why a contact is (not) called again, and what other rules would do
     #[command(subcommand)]
     Recycling(Recycling),
@@ -128,6 +140,8 @@ impl Command {
             | Self::Inspect(_)
             | Self::Contacts(_)
             | Self::Dnc(_)
+            | Self::Agents(_)
+            | Self::Directory(_)
             | Self::Recycling(_)
             | Self::Check(_)
             | Self::Log(_)
@@ -236,6 +250,16 @@ pub(crate) enum Report {
     Outcomes(Outcomes),
     /// How queues were served: counts, rates, service levels and waits
     Queues(QueuesReport),
+    /// What agents did: logins, pauses, occupancy, calls and handling times
+    Agents(AgentsReport),
+    /// The same of teams
+    Teams(AgentsReport),
+    /// Who called: unique and repeat callers, and those who got nobody and were not called back
+    Callers(CallersReport),
+    /// What is going on now: agents' states, queues' callers, service levels of today
+    Now(NowReport),
+    /// What calls out and legs to ordinary telephones cost, and whom
+    Charges(ChargesReport),
     /// What recycling came to: contacts by best class and verdict, and what calling again yields
     Recycling(RecyclingReport),
 }
@@ -295,8 +319,8 @@ Examples:
 /// Arguments of `sql`.
 #[derive(Debug, ClapArgs)]
 pub(crate) struct Sql {
-    /// The query: SELECT over calls, attempts, legs, queue_visits, contacts, verdicts, rules, do_not_call, stories,
-    /// rejects, sources, inputs; `-` reads it from stdin
+    /// The query: SELECT over calls, attempts, legs, queue_visits, contacts, verdicts, rules, do_not_call, agent_sessions,
+    /// agent_intervals, agent_names, directory, charges, stories, rejects, sources, inputs; `-` reads it from stdin
     #[arg(value_name = "QUERY")]
     pub(crate) query: String,
     /// How the answer is written

@@ -69,7 +69,7 @@ pub(crate) fn import(data: &DataDir, order: &Order, told: &mut dyn FnMut(Stage))
     })
 }
 
-/// Says something to recycling by a running `up`. `None`: none is running.
+/// Says something by a running `up`. `None`: none is running.
 pub(crate) fn tell(data: &DataDir, said: Vec<Intake>) -> Result<Option<()>> {
     ask(data, &Request::Tell(said), &mut |reply| matches!(reply, Reply::Heard).then_some(()))
 }

@@ -1,9 +1,9 @@
 //! A fold on a thread of its own, for as long as the process lives.
 //!
-//! Folds whose time is that of ticks are given them here, in the partitions that they own, and the rules that hold. Whatever
-//! ends it, an error or a panic, is told, and after a pause it is begun anew from what was committed: what collects beside it
-//! never notices. Whoever waits for it ([`FoldThread::caught_up`]) is told what keeps it from its work, unless that passes by
-//! itself.
+//! Folds whose time is that of ticks are given them here, in the partitions that they own, and the rules and the directory that
+//! hold. Whatever ends it, an error or a panic, is told, and after a pause it is begun anew from what was committed: what
+//! collects beside it never notices. Whoever waits for it ([`FoldThread::caught_up`]) is told what keeps it from its work,
+//! unless that passes by itself.
 
 use std::cell::Cell;
 use std::collections::BTreeSet;
@@ -15,14 +15,17 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use calltide_eventlog::{EventLog, Partition, Record};
+use calltide_processor::agents::{Agents, for_agents};
 use calltide_processor::calls::{CallSettings, Calls};
 use calltide_processor::fold::Fold;
 use calltide_processor::recycling::{Contacts, Numbers, for_all};
 use calltide_processor::runtime::{Driver, Restore, RuntimeError};
 use calltide_schemas::Micros;
+use calltide_schemas::agents::directory::DirectoryChange;
+use calltide_schemas::agents::{self, ForAgents};
 use calltide_schemas::recycling::rules::SiteRules;
 use calltide_schemas::recycling::{ForContacts, ForNumbers, Tick};
-use calltide_schemas::topics::{EVENTS, IN_CONTACTS, IN_NUMBERS};
+use calltide_schemas::topics::{EVENTS, IN_AGENTS, IN_CONTACTS, IN_NUMBERS};
 
 use crate::clock;
 use crate::errors::{Exit, Failure, Result};
@@ -36,6 +39,8 @@ pub(crate) enum Derives {
     Contacts(SiteRules),
     /// What is due on each number.
     Numbers,
+    /// What agents do, and what that costs, by this directory.
+    Agents(DirectoryChange),
 }
 
 impl Derives {
@@ -45,6 +50,7 @@ impl Derives {
             Self::Calls(_) => "calls",
             Self::Contacts(_) => "contacts",
             Self::Numbers => "numbers",
+            Self::Agents(_) => "agents",
         }
     }
 
@@ -54,6 +60,7 @@ impl Derives {
             Self::Calls(_) => EVENTS,
             Self::Contacts(_) => IN_CONTACTS,
             Self::Numbers => IN_NUMBERS,
+            Self::Agents(_) => IN_AGENTS,
         }
     }
 
@@ -64,6 +71,7 @@ impl Derives {
             Self::Calls(_) => None,
             Self::Contacts(_) => Some(for_all("tick", at, &ForContacts::Tick(tick))),
             Self::Numbers => Some(for_all("numbers_tick", at, &ForNumbers::Tick(tick))),
+            Self::Agents(_) => Some(for_agents(&ForAgents::Tick(agents::Tick { at }))),
         }
     }
 
@@ -71,6 +79,7 @@ impl Derives {
     pub(crate) fn first(&self) -> Option<Record> {
         match self {
             Self::Contacts(rules) => Some(for_all("rules", rules.at, &ForContacts::Rules(rules.clone()))),
+            Self::Agents(directory) => Some(for_agents(&ForAgents::Directory(directory.clone()))),
             Self::Calls(_) | Self::Numbers => None,
         }
     }
@@ -237,6 +246,7 @@ impl Working {
             }
             Derives::Contacts(_) => self.drive(Box::new(Contacts::restore), stopped),
             Derives::Numbers => self.drive(Box::new(Numbers::restore), stopped),
+            Derives::Agents(_) => self.drive(Box::new(Agents::restore), stopped),
         }
     }
 

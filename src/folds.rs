@@ -10,7 +10,7 @@ use crate::config::Config;
 use crate::errors::Result;
 use crate::fold::{AtEnd, Derives, FoldThread, Time};
 
-/// Who gives the rules that stand in the configuration.
+/// Who gives the rules and the directory that stand in the configuration.
 pub(crate) const CONFIGURATION: &str = "the configuration";
 
 /// The folds of a process.
@@ -19,27 +19,35 @@ pub(crate) struct Folds {
     calls: FoldThread,
     contacts: FoldThread,
     numbers: FoldThread,
+    agents: FoldThread,
 }
 
 impl Folds {
-    /// Starts them. The rules that are configured hold before anything else is taken in.
+    /// Starts them. The rules and the directory that are configured hold before anything else is taken in.
     pub(crate) fn start(log: &Arc<dyn EventLog>, config: &Config, time: Time) -> Result<Self> {
         let start = |derives| FoldThread::start(Arc::clone(log), derives, time, AtEnd::CatchUp);
-        let derives = Derives::Contacts(config.site_rules(clock::now(), CONFIGURATION)?);
-        let given = log.append(derives.topic(), 0, derives.first().into_iter().collect());
-        match (given, time) {
-            (Ok(_), _) => {}
-            (Err(error), Time::Stands) => return Err(error.into()),
-            // Collecting goes on, whatever becomes of verdicts.
-            (Err(error), Time::GoesOn) => {
-                let error = &error as &dyn std::error::Error;
-                tracing::warn!(error, "the rules of recycling could not be given: those of the last start hold");
+        let now = clock::now();
+        let contacts = Derives::Contacts(config.site_rules(now, CONFIGURATION)?);
+        let agents = Derives::Agents(config.directory.change(now, CONFIGURATION));
+        for derives in [&contacts, &agents] {
+            let given = log.append(derives.topic(), 0, derives.first().into_iter().collect());
+            match (given, time) {
+                (Ok(_), _) => {}
+                (Err(error), Time::Stands) => return Err(error.into()),
+                // Collecting goes on, whatever becomes of what follows from it.
+                (Err(error), Time::GoesOn) => {
+                    let (group, error) = (derives.group(), &error as &dyn std::error::Error);
+                    tracing::warn!(
+                        error,
+                        "the configuration could not be given to {group}: that of the last start holds"
+                    );
+                }
             }
         }
-        let contacts = start(derives)?;
-        let numbers = start(Derives::Numbers)?;
+        let (contacts, numbers) = (start(contacts)?, start(Derives::Numbers)?);
+        let agents = start(agents)?;
         let calls = start(Derives::Calls(config.call_settings()))?;
-        Ok(Self { log: Arc::clone(log), calls, contacts, numbers })
+        Ok(Self { log: Arc::clone(log), calls, contacts, numbers, agents })
     }
 
     /// Returns when they have processed everything that was in the log, and what they told each other.
@@ -56,7 +64,8 @@ impl Folds {
             self.numbers.caught_up()?;
             let now = end()?;
             if now == told {
-                return Ok(());
+                // It tells nobody anything.
+                return self.agents.caught_up();
             }
             told = now;
         }
@@ -64,14 +73,14 @@ impl Folds {
 
     /// Asks them to end soon, whether they can do their work or not.
     pub(crate) fn give_up(&self) {
-        [&self.calls, &self.contacts, &self.numbers].into_iter().for_each(FoldThread::give_up);
+        [&self.calls, &self.contacts, &self.numbers, &self.agents].into_iter().for_each(FoldThread::give_up);
     }
 
     /// Processes what is there and ends them.
     pub(crate) fn stop(self) -> Result<()> {
         let settled = if self.calls.is_given_up() { Ok(()) } else { self.caught_up() };
-        let Self { calls, contacts, numbers, .. } = self;
-        let ended = [calls, contacts, numbers].map(FoldThread::stop);
+        let Self { calls, contacts, numbers, agents, .. } = self;
+        let ended = [calls, contacts, numbers, agents].map(FoldThread::stop);
         settled?;
         ended.into_iter().collect()
     }

@@ -1,13 +1,17 @@
-//! What people and programs say to recycling, on its way into the log: contacts, promises, do-not-call entries, claims.
+//! What people and programs say, on its way into the log: contacts, promises, do-not-call entries, claims, agents' logins, the
+//! directory.
 //!
 //! Whoever has the log open for writing appends; beside a running `up` it is asked to ([`crate::control`]).
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use calltide_eventlog::{EventLog, LogError, Record};
+use calltide_processor::agents::for_agents;
 use calltide_processor::recycling::{for_all, for_contacts, for_numbers};
+use calltide_query_api::recycling::Takes;
 use calltide_schemas::recycling::{Intake, IntakeKey};
-use calltide_schemas::topics::{IN_CONTACTS, IN_NUMBERS};
+use calltide_schemas::topics::{IN_AGENTS, IN_CONTACTS, IN_NUMBERS};
 
 use crate::args::Places;
 use crate::cluster;
@@ -16,6 +20,7 @@ use crate::control;
 use crate::data::DataDir;
 use crate::errors::{Exit, Failure, Result};
 use crate::fold::Time;
+use crate::reader::{self, Patience};
 use crate::site::Site;
 
 /// Records appended at once: some hundred kilobytes.
@@ -28,6 +33,7 @@ pub(crate) fn append(log: &dyn EventLog, said: Vec<Intake>) -> std::result::Resu
         let topic = match one {
             Intake::Contact(_) | Intake::AllContacts(_) => IN_CONTACTS,
             Intake::Number(_) | Intake::AllNumbers(_) => IN_NUMBERS,
+            Intake::Agents(_) => IN_AGENTS,
         };
         let record = match (&one, one.key()) {
             (Intake::Contact(said) | Intake::AllContacts(said), IntakeKey::Contact(of)) => for_contacts(&of, said),
@@ -40,6 +46,7 @@ pub(crate) fn append(log: &dyn EventLog, said: Vec<Intake>) -> std::result::Resu
                 to_all(log, topic, &for_all(said.kind(), said.at(), said))?;
                 continue;
             }
+            (Intake::Agents(said), _) => for_agents(said),
         };
         keyed.entry(topic).or_default().push(record);
     }
@@ -65,17 +72,18 @@ pub(crate) fn take_in(places: &Places, config: &Config, next: &mut dyn FnMut() -
 }
 
 /// How records get into the log.
-enum Way {
+pub(crate) enum Way {
     /// This process writes to it.
     Site(Box<Site>),
     /// A running `up` does.
     Up(DataDir),
     /// Brokers.
-    Cluster(std::sync::Arc<dyn EventLog>),
+    Cluster(Arc<dyn EventLog>),
 }
 
 impl Way {
-    fn open(data: &DataDir, config: &Config) -> Result<Self> {
+    /// Opens the log for writing, or finds who has it open.
+    pub(crate) fn open(data: &DataDir, config: &Config) -> Result<Self> {
         if let Some(options) = config.kafka(data)? {
             return Ok(Self::Cluster(cluster::open(&options, config)?));
         }
@@ -100,7 +108,18 @@ impl Way {
         }
     }
 
-    fn close(self) -> Result<()> {
+    /// The log for reading.
+    pub(crate) fn log(&self, config: &Config) -> Result<Arc<dyn EventLog>> {
+        match self {
+            Self::Site(site) => Ok(Arc::clone(&site.log)),
+            Self::Cluster(log) => Ok(Arc::clone(log)),
+            Self::Up(data) => reader::log(data, config, Patience::None)?
+                .ok_or_else(|| Failure::new(Exit::NotFound, format!("there is no log in {}", data.path().display()))),
+        }
+    }
+
+    /// Ends it, when the tables have what was said, where this process writes them.
+    pub(crate) fn close(self) -> Result<()> {
         match self {
             Self::Site(site) => {
                 let flushed = site.flush();
@@ -108,5 +127,11 @@ impl Way {
             }
             Self::Up(_) | Self::Cluster(_) => Ok(()),
         }
+    }
+}
+
+impl Takes for Way {
+    fn take(&self, said: Vec<Intake>) -> std::result::Result<(), String> {
+        self.tell(said).map_err(|failure| failure.error().to_owned())
     }
 }

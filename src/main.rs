@@ -3,8 +3,12 @@
 //! This crate alone reads the environment, signals and the wall clock; what things mean is in the other crates. Read
 //! [`args`] for the commands, [`config`] for the settings, [`site`] for a data directory that is written to.
 
+mod agent_table;
+mod agents;
 mod args;
 mod bench;
+mod caller_table;
+mod charges_table;
 mod check;
 mod clock;
 mod cluster;
@@ -14,6 +18,7 @@ mod contacts;
 mod control;
 mod data;
 mod demo;
+mod directory;
 mod errors;
 mod fold;
 mod folds;
@@ -79,6 +84,8 @@ fn run(args: Args) -> Result<ExitCode> {
         Command::Inspect(inspect) => inspect::run(places, &inspect),
         Command::Contacts(asked) => contacts::run(places, &asked),
         Command::Dnc(asked) => contacts::run_dnc(places, &asked),
+        Command::Agents(asked) => agents::run(places, &asked),
+        Command::Directory(asked) => directory::run(places, &asked),
         Command::Recycling(asked) => recycling::run(places, &asked),
         Command::Check(check) => return check::run(places, &check),
         Command::Log(log) => return log::run(places, &log),

@@ -29,6 +29,7 @@ pub(crate) fn run(places: &Places, asked: &Processor) -> Result<()> {
     let data = places.data();
     let cluster = config.cluster(&data, "processor")?;
     let _lock = cluster::lock(&data)?;
+    config.warn_of_strangers();
     let workers = config.processor.workers();
     let place = config.lake.place(&data)?;
     runtime()?.block_on(async {
@@ -85,14 +86,16 @@ impl Work {
         let lake = place.open_or_wait()?;
         let member = Membership::join(Arc::clone(&log))?;
         let lake = LakeThread::start(lake, log, config.lake.options(), member.tables())?;
-        let rules = config.site_rules(clock::now(), CONFIGURATION)?;
+        let now = clock::now();
+        let rules = config.site_rules(now, CONFIGURATION)?;
+        let directory = config.directory.change(now, CONFIGURATION);
         let mut folds = Vec::new();
         for worker in 0..workers {
             // A member of the group each.
             let options = KafkaOptions { instance: format!("{}-{worker}", cluster.instance), ..cluster.clone() };
             let Some(log) = cluster::open_patiently(&options, config, &must_stop)? else { break };
-            let rules = Derives::Contacts(rules.clone());
-            for derives in [Derives::Calls(config.call_settings()), rules, Derives::Numbers] {
+            let (rules, directory) = (Derives::Contacts(rules.clone()), Derives::Agents(directory.clone()));
+            for derives in [Derives::Calls(config.call_settings()), rules, Derives::Numbers, directory] {
                 folds.push(FoldThread::start(Arc::clone(&log), derives, Time::GoesOn, AtEnd::Leave)?);
             }
         }

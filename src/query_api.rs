@@ -15,7 +15,8 @@ use std::time::Duration;
 use axum::Router;
 use calltide_eventlog::EventLog;
 use calltide_query_api::Engine;
-use calltide_query_api::http::{MetricsText, ServeError, router, serve, serve_anybody, waiting_router};
+use calltide_query_api::agents::Terminals;
+use calltide_query_api::http::{Doors, MetricsText, ServeError, router, serve, serve_anybody, waiting_router};
 use calltide_query_api::recycling::{Recycling, Takes};
 use calltide_schemas::metrics::exposed::{EXPOSED, Shape};
 use calltide_schemas::recycling::Intake;
@@ -73,10 +74,10 @@ pub(crate) fn run(places: &Places, asked: &QueryApi) -> Result<()> {
     })
 }
 
-/// What is served: answers, and the way of dialers.
+/// What is served: answers, and the ways of dialers and terminals.
 pub(crate) struct Served {
     engine: Arc<Engine>,
-    recycling: Option<Arc<Recycling>>,
+    doors: Option<Doors>,
 }
 
 impl Served {
@@ -88,7 +89,7 @@ impl Served {
                 Self::with(engine, config, Arc::clone(&log), Arc::new(ToTheLog(log)))
             }
             Some(log) => Self::with(engine, config, log, Arc::new(ByUp(data.clone()))),
-            None => Ok(Self { engine, recycling: None }),
+            None => Ok(Self { engine, doors: None }),
         }
     }
 
@@ -98,13 +99,16 @@ impl Served {
     }
 
     fn with(engine: Arc<Engine>, config: &Config, log: Arc<dyn EventLog>, takes: Arc<dyn Takes>) -> Result<Self> {
-        let started = Recycling::start(log, takes, config.country(), clock::now());
-        let started = started.map_err(|e| Failure::new(Exit::Failed, "cannot follow what is due").because(&e))?;
-        Ok(Self { engine, recycling: Some(Arc::new(started)) })
+        let recycling = Recycling::start(Arc::clone(&log), Arc::clone(&takes), config.country(), clock::now());
+        let recycling = recycling.map_err(|e| Failure::new(Exit::Failed, "cannot follow what is due").because(&e))?;
+        let terminals = Terminals::start(log, takes, config.directory.heartbeat());
+        let terminals = terminals.map_err(|e| Failure::new(Exit::Failed, "cannot listen for terminals").because(&e))?;
+        let doors = Doors { recycling: Arc::new(recycling), terminals: Arc::new(terminals) };
+        Ok(Self { engine, doors: Some(doors) })
     }
 }
 
-/// What is said to recycling goes to the brokers.
+/// What is said goes to the brokers.
 struct ToTheLog(Arc<dyn EventLog>);
 
 impl Takes for ToTheLog {
@@ -113,7 +117,7 @@ impl Takes for ToTheLog {
     }
 }
 
-/// What is said to recycling goes to the process that writes the log.
+/// What is said goes to the process that writes the log.
 struct ByUp(DataDir);
 
 impl Takes for ByUp {
@@ -256,15 +260,15 @@ pub(crate) async fn serve_on(
     metrics: MetricsText,
     stop: impl Future<Output = ()> + Send + 'static,
 ) -> Result<()> {
-    let streams = served.recycling.clone();
+    let streams = served.doors.clone();
     let stop = async move {
         stop.await;
         // They have no end of their own.
-        if let Some(recycling) = streams {
-            recycling.end_streams();
+        if let Some(doors) = streams {
+            doors.recycling.end_streams();
         }
     };
-    serve(listener, router(served.engine, Some(metrics), served.recycling), stop)
+    serve(listener, router(served.engine, Some(metrics), served.doors), stop)
         .await
         .map_err(|e| Failure::of(Exit::Failed, &e))
 }

@@ -1,11 +1,12 @@
 //! The queues report for people: what it says in thirty columns, in three tables that fit a screen.
 //!
-//! The first has how many were served and how fast, the second the waits and the talk, the third the other ends that occur.
+//! The first has how many were served and how fast, the second the waits and the talk, the third the other ends that occur,
+//! and who still waits.
 //! The formulas are in `calltide_schemas::metrics::queues`.
 
 use calltide_query_api::reports::Report;
 use calltide_query_api::reports::queues::QueuesQuery;
-use calltide_schemas::metrics::queues::OUTCOMES_OF_VISITS;
+use calltide_schemas::metrics::queues::{OUTCOMES_OF_VISITS, WAITING};
 
 use crate::errors::Result;
 use crate::report_table::{Column, clock, drawn, groups, number, percent, rows, seconds, share};
@@ -13,14 +14,15 @@ use crate::report_table::{Column, clock, drawn, groups, number, percent, rows, s
 /// The tables; a sentence if nothing is counted.
 pub(crate) fn tables(report: &Report, query: &QueuesQuery) -> Result<String> {
     let rows = rows(report)?;
-    if rows.iter().all(|row| number(row, "offered") == 0) {
+    if rows.iter().all(|row| number(row, "offered") + number(row, WAITING) == 0) {
         return Ok("no visits to queues in this range\n".to_owned());
     }
     let groups = groups(report);
     let served = drawn(&rows, &groups, &served(query));
     let mut text = format!("{served}\n{}", drawn(&rows, &groups, &waits()));
     let others = OUTCOMES_OF_VISITS.into_iter().filter(|outcome| !["answered", "abandoned"].contains(outcome));
-    let occurring: Vec<_> = others.filter(|outcome| rows.iter().any(|row| number(row, outcome) > 0)).collect();
+    let occurring: Vec<_> =
+        others.chain([WAITING]).filter(|outcome| rows.iter().any(|row| number(row, outcome) > 0)).collect();
     if !occurring.is_empty() {
         let columns: Vec<_> = occurring.into_iter().map(Column::occurring).collect();
         text.push('\n');

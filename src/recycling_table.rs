@@ -64,6 +64,8 @@ fn number(row: &Row, metric: &Metric) -> String {
         (None, _) => "–".to_owned(),
         (Some(value), Unit::Percent) => format!("{value:.1}%"),
         (Some(value), Unit::Ratio) => format!("{value:.2}"),
-        (Some(value), Unit::Count | Unit::Millis) => format!("{value:.0}"),
+        (Some(value), Unit::Count | Unit::Millis | Unit::Seconds | Unit::Amount | Unit::Moment) => {
+            format!("{value:.0}")
+        }
     }
 }

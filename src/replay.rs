@@ -1,19 +1,23 @@
 //! `calltide replay`: derives every table again, from the log where it reaches back to the beginning, else from the archive.
 //!
-//! A new fold takes in every raw event; its rows fill a new generation of the tables, its state replaces the committed one,
+//! A new calls fold takes in every raw event; its rows fill a new generation of the tables, its state replaces the committed one,
 //! and the generation is swapped in when it is complete. Until then readers see the old one. Nothing is published again.
+//! What calls come to is told anew to the fold of agents ([`told`]); those of recycling take in again what they were told then.
 
-use std::collections::BTreeMap;
+mod told;
+
+use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
 
 use calltide_eventlog::embedded::EmbeddedLog;
 use calltide_eventlog::{EventLog, Offset, ReadRecord, Record};
+use calltide_processor::agents::Agents;
 use calltide_processor::calls::Calls;
 use calltide_processor::fold::{Effects, Fold};
 use calltide_processor::lake::{GenerationWriter, Lake, LakeThread, Tables};
 use calltide_processor::recycling::{Contacts, Numbers};
 use calltide_query_api::engine::{Engine, EngineOptions, LakePlace, Principal};
-use calltide_schemas::topics::{EVENTS, IN_CONTACTS, IN_NUMBERS, TOPICS};
+use calltide_schemas::topics::{EVENTS, IN_AGENTS, IN_CONTACTS, IN_NUMBERS, TOPICS};
 use indicatif::{ProgressBar, ProgressStyle};
 
 use crate::args::{Places, Replay, ReplayFrom};
@@ -22,6 +26,7 @@ use crate::config::Config;
 use crate::errors::{Exit, Failure, Result};
 use crate::output;
 use crate::site::open_log;
+use told::Telling;
 
 /// Rows that wait in memory before they are written.
 const BYTES_MAX: usize = 64 << 20;
@@ -64,6 +69,7 @@ pub(crate) fn run(places: &Places, asked: &Replay) -> Result<()> {
     }
     replay.log(&*log, next, end, &bar)?;
     replay.recycling(&log)?;
+    replay.agents(&log)?;
     bar.finish_and_clear();
     let (rows, generation) = replay.finish(&log, end)?;
     output::note(&format!("derived {rows} rows again from {end} records; the tables are generation {generation}"));
@@ -76,6 +82,8 @@ struct Derivation {
     state: BTreeMap<Vec<u8>, Option<Vec<u8>>>,
     tables: GenerationWriter,
     rows: u64,
+    /// What the fold of agents is told of calls.
+    telling: Option<Telling>,
     /// The states of other folds.
     others: Vec<Derived>,
     /// Tables that are taken over as they are.
@@ -97,58 +105,92 @@ impl Derivation {
         tables.carry_over("inputs", 1)?;
         let (others, carried) = (Vec::new(), Vec::new());
         let fold = Calls::new(config.call_settings());
-        Ok(Self { fold, state: BTreeMap::new(), tables, rows: 0, others, carried })
+        let telling = Some(Telling::new()?);
+        Ok(Self { fold, state: BTreeMap::new(), tables, rows: 0, telling, others, carried })
     }
 
     /// The folds of recycling take in again what they were told; what calls come to now is not told again. Where the log does
     /// not reach back to its beginning, their tables stay as they are.
     fn recycling(&mut self, log: &EmbeddedLog) -> Result<()> {
         if log.bounds(IN_CONTACTS, 0)?.0 > 0 || log.bounds(IN_NUMBERS, 0)?.0 > 0 {
-            for topic in
-                TOPICS.iter().filter(|topic| topic.writer.contains("`contacts`") || topic.writer.contains("`numbers`"))
-            {
-                if let Some(table) = topic.table {
-                    self.tables.carry_over(table, 1)?;
-                    self.carried.push(topic.name);
-                }
-            }
+            self.carry_over(&["`contacts`", "`numbers`"])?;
             output::note(
                 "the log does not reach back to the first contacts: verdicts and do-not-call entries stay as they are",
             );
             return Ok(());
         }
-        self.other(log, "contacts", IN_CONTACTS, Contacts::new())?;
-        self.other(log, "numbers", IN_NUMBERS, Numbers::new())
+        self.other(log, ("contacts", IN_CONTACTS), Contacts::new(), &mut AsTold)?;
+        self.other(log, ("numbers", IN_NUMBERS), Numbers::new(), &mut AsTold)
+    }
+
+    /// The fold of agents is told what calls come to now, and the rest again as it was. Where the log does not reach back to the
+    /// beginning, nobody knows who was who, and its tables stay as they are.
+    fn agents(&mut self, log: &EmbeddedLog) -> Result<()> {
+        let Some(telling) = self.telling.take() else { return Ok(()) };
+        if log.bounds(IN_AGENTS, 0)?.0 > 0 {
+            output::note(
+                "the log does not reach back to the first directory: agents' tables and charges stay as they are",
+            );
+            return self.carry_over(&["`agents`"]);
+        }
+        let mut logged = HashSet::new();
+        read_all(log, IN_AGENTS, &mut |records| {
+            logged.extend(records.iter().map(told::hash));
+            Ok(())
+        })?;
+        self.other(log, ("agents", IN_AGENTS), Agents::new(), &mut telling.told(logged)?)
+    }
+
+    /// Tables of these folds stay as they are.
+    fn carry_over(&mut self, folds: &[&str]) -> Result<()> {
+        for topic in TOPICS.iter().filter(|topic| folds.iter().any(|fold| topic.writer.contains(fold))) {
+            if let Some(table) = topic.table {
+                self.tables.carry_over(table, 1)?;
+                self.carried.push(topic.name);
+            }
+        }
+        Ok(())
     }
 
     fn other(
         &mut self,
         log: &EmbeddedLog,
-        group: &'static str,
-        topic: &'static str,
+        (group, topic): (&'static str, &'static str),
         mut fold: impl Fold,
+        tells: &mut dyn Tells,
     ) -> Result<()> {
-        let (mut next, end) = log.bounds(topic, 0)?;
         let mut state = BTreeMap::new();
-        while next < end {
-            let batch = log.read(topic, 0, next, READ_BYTES)?;
+        let mut take = |records: Vec<Record>| {
             let mut effects = Effects::default();
-            batch.records.iter().for_each(|read| fold.apply(&read.record, &mut effects));
+            records.iter().for_each(|record| fold.apply(record, &mut effects));
             for change in fold.changes() {
                 match change.value {
                     Some(value) => drop(state.insert(change.key, value)),
                     None => drop(state.remove(&change.key)),
                 }
             }
-            self.push(effects)?;
-            next = batch.next;
+            self.push(effects)
+        };
+        let next = read_all(log, topic, &mut |records| {
+            let mut told = Vec::new();
+            for record in records {
+                told.extend(tells.instead_of(record)?);
+            }
+            take(told)
+        })?;
+        while let Some(rest) = Some(tells.rest()?).filter(|rest| !rest.is_empty()) {
+            take(rest)?;
         }
-        self.others.push(Derived { group, topic, state, next: end });
+        self.others.push(Derived { group, topic, state, next });
         Ok(())
     }
 
     fn push(&mut self, effects: Effects) -> Result<()> {
         for output in effects.outputs {
+            if let Some(telling) = self.telling.as_mut().filter(|_| output.topic == IN_AGENTS) {
+                telling.push(&output.record)?;
+                continue;
+            }
             let table = TOPICS.iter().find(|topic| topic.name == output.topic).and_then(|topic| topic.table);
             if let Some(table) = table {
                 let read = ReadRecord { offset: self.rows, record: output.record };
@@ -226,6 +268,39 @@ impl Derivation {
         }
         Ok((self.rows, self.tables.finish(&progress)?))
     }
+}
+
+/// What a fold is told again.
+trait Tells {
+    /// Where this record of the log stands.
+    fn instead_of(&mut self, logged: Record) -> Result<Vec<Record>>;
+
+    /// Behind the log's end, some at a time; nothing when all is told.
+    fn rest(&mut self) -> Result<Vec<Record>>;
+}
+
+/// What it was told then.
+struct AsTold;
+
+impl Tells for AsTold {
+    fn instead_of(&mut self, logged: Record) -> Result<Vec<Record>> {
+        Ok(vec![logged])
+    }
+
+    fn rest(&mut self) -> Result<Vec<Record>> {
+        Ok(Vec::new())
+    }
+}
+
+/// Reads a topic from its beginning to its end, which is returned.
+fn read_all(log: &EmbeddedLog, topic: &str, each: &mut dyn FnMut(Vec<Record>) -> Result<()>) -> Result<Offset> {
+    let (mut next, end) = log.bounds(topic, 0)?;
+    while next < end {
+        let batch = log.read(topic, 0, next, READ_BYTES)?;
+        each(batch.records.into_iter().map(|read| read.record).collect())?;
+        next = batch.next;
+    }
+    Ok(end)
 }
 
 /// The payloads of archived events, in order.

@@ -1,7 +1,7 @@
 //! How the rows of a report that ends with a total are drawn for people: groups, columns, the total below a line.
 //!
-//! It knows no report; what stands in a column is said by [`crate::outcome_table`] and [`crate::queue_table`]. Nothing is
-//! computed here but how values are written.
+//! It knows no report; what stands in a column is said by [`crate::outcome_table`], [`crate::queue_table`] and
+//! [`crate::agent_table`]. Nothing is computed here but how values are written.
 
 use calltide_query_api::format::{self, Format};
 use calltide_query_api::reports::Report;
@@ -47,6 +47,30 @@ impl Column {
 
 /// The rows under the columns, the groups first, the total below a line.
 pub(crate) fn drawn(rows: &[Row], groups: &[&str], columns: &[Column]) -> String {
+    drawn_with_totals(rows, groups, columns, usize::from(!groups.is_empty()))
+}
+
+/// The same where so many of the rows, the last ones, are totals.
+pub(crate) fn drawn_with_totals(rows: &[Row], groups: &[&str], columns: &[Column], totals: usize) -> String {
+    let mut lines = lines(rows, groups, columns);
+    if (1..rows.len()).contains(&totals) {
+        let rule = lines[1].clone();
+        lines.insert(lines.len() - totals, rule);
+    }
+    text(lines)
+}
+
+/// The rows under the columns, where there is no total.
+pub(crate) fn listed(rows: &[Row], groups: &[&str], columns: &[Column]) -> String {
+    text(lines(rows, groups, columns))
+}
+
+fn text(mut lines: Vec<String>) -> String {
+    lines.push(String::new());
+    lines.join("\n")
+}
+
+fn lines(rows: &[Row], groups: &[&str], columns: &[Column]) -> Vec<String> {
     let mut table = Table::new();
     table.load_preset(presets::NOTHING);
     table.set_style(TableComponent::HeaderLines, '─').set_style(TableComponent::MiddleHeaderIntersections, '─');
@@ -57,13 +81,7 @@ pub(crate) fn drawn(rows: &[Row], groups: &[&str], columns: &[Column]) -> String
         let labels = groups.iter().enumerate().map(|(place, name)| Cell::new(label(row, name, place)));
         table.add_row(labels.chain(columns.iter().map(|c| right((c.shown)(row)))).collect::<Vec<_>>());
     }
-    let mut lines: Vec<String> = table.lines().map(|line| line.trim_end().to_owned()).collect();
-    if !groups.is_empty() && lines.len() > 3 {
-        let rule = lines[1].clone();
-        lines.insert(lines.len() - 1, rule);
-    }
-    lines.push(String::new());
-    lines.join("\n")
+    table.lines().map(|line| line.trim_end().to_owned()).collect()
 }
 
 /// What a row is about; the total's further groups are empty, unlike a group without a name.

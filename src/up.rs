@@ -30,6 +30,7 @@ pub(crate) fn run(places: &Places, asked: &Up) -> Result<()> {
         return Err(Failure::new(Exit::Usage, "`up` does everything on one machine, but [log] kafka names a cluster")
             .hint("over Kafka the roles run apart: `calltide ingest`, `calltide processor`, `calltide query-api`"));
     }
+    config.warn_of_strangers();
     let collectors = Collectors::of(&config)?;
     let site = Arc::new(Site::open(&data, &config, Time::GoesOn)?);
     let control = match Control::open(&data, &site, Arc::clone(&config), metrics) {

@@ -146,6 +146,7 @@ fn call(def: &TableDef, n: u64) -> Record {
             (_, Kind::Time) => (at + index as i64 * 1_000).into(),
             (_, Kind::Int) => (id % 90_000).into(),
             (_, Kind::Bool) => (id % 7 == 0).into(),
+            (_, Kind::Decimal) => format!("{}.{:04}", id % 50, id % 10_000).into(),
             (name, Kind::Text) => format!("{name}-{}", id % 50).into(),
         };
         row.insert(column.name.to_owned(), value);

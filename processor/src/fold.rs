@@ -101,3 +101,20 @@ pub trait Row {
     /// Its version, from 1.
     fn version(&self) -> i64;
 }
+
+/// Says of rows which column is the key; their version is in the column of that name.
+macro_rules! keyed_rows {
+    ($($row:ty: $key:ident),+ $(,)?) => {$(
+        impl Row for $row {
+            fn key(&self) -> &str {
+                &self.$key
+            }
+
+            fn version(&self) -> i64 {
+                self.version
+            }
+        }
+    )+};
+}
+
+pub(crate) use keyed_rows;

@@ -4,9 +4,11 @@
 //! Knows the log and the contract (`schemas`); must not know collectors, queries or configuration files.
 //! Read [`vocabulary`], then [`calls`], then [`runtime`].
 
+pub mod agents;
 pub mod calls;
 pub mod fold;
 pub mod lake;
 pub mod recycling;
 pub mod runtime;
+mod store;
 pub mod vocabulary;

@@ -31,6 +31,36 @@ fn rows_in_are_rows_out_each_in_the_utc_day_of_its_time() {
 }
 
 #[test]
+fn amounts_are_exact_decimals_in_the_files() {
+    let site = Site::new();
+    let charge = |id: &str, version: i64, amount: serde_json::Value| {
+        let row = serde_json::json!({
+            "charge_id": id, "pbx": "pbx1", "call_id": id, "what": "call_out", "started_at": NINE, "up_ms": 60_000,
+            "amount": amount, "version": version, "updated_at": NINE,
+        });
+        site.put("calltide.charges", id, NINE, Some(row.to_string()));
+    };
+    // The last digit, the first one, more zeros than are needed, fewer; and none.
+    for (id, amount) in
+        [("a", "0.000001"), ("b", "123456789012.123456"), ("c", "0.250000000"), ("d", "7"), ("e", "-0.05")]
+    {
+        charge(id, 1, amount.into());
+    }
+    charge("f", 1, serde_json::Value::Null);
+    site.run("charges").unwrap();
+    charge("d", 2, "7.0375".into());
+    site.run("charges").unwrap();
+    let told = rows(&site.lake().folder().unwrap().join("charges"), &["charge_id", "amount"]);
+    let expected = ["a 0.000001", "b 123456789012.123456", "c 0.250000", "d 7.037500", "e -0.050000", "f "]
+        .map(|row| format!("2026-11-21 {row}"));
+    assert_eq!(told, expected);
+    // What is no amount stops the writer, which says where it is.
+    charge("g", 1, "dear".into());
+    let refused = site.run("charges").unwrap_err();
+    assert!(matches!(refused, LakeError::Row { table: "charges", offset: 0.., .. }), "{refused:?}");
+}
+
+#[test]
 fn a_new_writer_goes_on_where_the_last_commit_ended() {
     let site = Site::new();
     for turn in 0..3 {

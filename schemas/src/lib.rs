@@ -3,6 +3,7 @@
 //! Pure: no I/O, no clock, and nothing of the other crates. Everything here is data or a function of its arguments.
 //! Read [`envelope`] for what comes in, [`tables`] for what goes out, [`status`] for how a call is judged.
 
+pub mod agents;
 pub mod ami_text;
 pub mod envelope;
 pub mod errors;

@@ -1,13 +1,18 @@
-//! The metrics of reports, as plain data: each formula once, with its version and a sentence for people. Those of the running
-//! processes are in [`exposed`], those of queue visits in [`queues`].
+//! The metrics of reports, as plain data: each formula once, with its version and a sentence for people; in files of their own
+//! those of [`agents`], [`callers`], [`charges`] and [`queues`], and those of the running processes ([`exposed`]).
 //!
 //! Formulas are SQL aggregates over the outcome columns that `calls` and `attempts` share; `{name}` in one stands for
 //! another metric. Reports, SQL views and the documents are made from this list. It knows no engine; which rows a metric is
 //! taken over is the report's matter.
 
+pub mod agents;
+pub mod callers;
+pub mod charges;
 pub mod exposed;
 pub mod queues;
 
+pub use callers::CALLERS;
+pub use charges::CHARGES;
 pub use queues::QUEUES;
 
 use crate::status::Status;
@@ -23,6 +28,12 @@ pub enum Unit {
     Millis,
     /// How many of one for each of another; null over zero.
     Ratio,
+    /// A point in time.
+    Moment,
+    /// Seconds.
+    Seconds,
+    /// An amount of money, in the currency that stands beside it.
+    Amount,
 }
 
 /// What a row of a report counts.
@@ -241,7 +252,7 @@ mod tests {
 
     #[test]
     fn every_name_in_a_formula_is_an_earlier_metric() {
-        for report in [OUTCOMES, RECYCLING, QUEUES] {
+        for report in [OUTCOMES, RECYCLING, QUEUES, CALLERS, CHARGES] {
             for (place, metric) in report.iter().enumerate() {
                 let mut rest = metric.formula;
                 while let Some((_, after)) = rest.split_once('{') {

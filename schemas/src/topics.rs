@@ -17,6 +17,12 @@ pub const IN_CONTACTS: &str = "calltide.in.contacts";
 /// What the fold `numbers` is told.
 pub const IN_NUMBERS: &str = "calltide.in.numbers";
 
+/// What the fold `agents` is told, see [`crate::agents`]. It has one partition, wherever the log is.
+pub const IN_AGENTS: &str = "calltide.in.agents";
+
+/// Answers to agents' terminals.
+pub const TERMINALS: &str = "calltide.terminals";
+
 /// Who may be called again: of each contact the latest verdict, as long as it is `retry`.
 pub const RETRY_LATER: &str = "calltide.retry-later";
 
@@ -62,6 +68,7 @@ pub struct TopicDef {
 const FOLD: &str = "processor, fold `calls`";
 const CONTACTS: &str = "processor, fold `contacts`";
 const NUMBERS: &str = "processor, fold `numbers`";
+const AGENTS: &str = "processor, fold `agents`";
 
 /// All topics, upstream first.
 pub const TOPICS: &[TopicDef] = &[
@@ -164,6 +171,75 @@ pub const TOPICS: &[TopicDef] = &[
         )
     },
     TopicDef {
+        name: IN_AGENTS,
+        doc: "what the fold `agents` is told: the directory, queue members, terminals, agents' parts in calls, what costs money, ticks",
+        key: "what it is about: a member, a leg, an agent; `*` of what concerns all",
+        order: "one partition, whatever the key",
+        writer: "processor, fold `calls`; `agents`, query-api",
+        kinds: &[
+            "agents_tick",
+            "directory_change",
+            "member",
+            "server",
+            "terminal",
+            "registered",
+            "agent_leg",
+            "billable",
+        ],
+        id: "what it is about and when",
+        compacted: false,
+        table: None,
+    },
+    TopicDef {
+        writer: AGENTS,
+        ..fact(
+            "calltide.agent-sessions",
+            &["agent_session"],
+            "logins of agents, and their stays in queues",
+            "session_id",
+            "agent_sessions",
+        )
+    },
+    TopicDef {
+        writer: AGENTS,
+        ..fact(
+            "calltide.agent-intervals",
+            &["agent_interval"],
+            "what each agent did and does, one state after the other",
+            "interval_id",
+            "agent_intervals",
+        )
+    },
+    TopicDef {
+        writer: AGENTS,
+        ..fact("calltide.agent-names", &["agent_name"], "who an agent or device of a PBX is", "name_id", "agent_names")
+    },
+    TopicDef {
+        writer: AGENTS,
+        ..fact(
+            "calltide.directory",
+            &["directory_entry"],
+            "the directory's entries, each by the periods in which it held",
+            "entry_id",
+            "directory",
+        )
+    },
+    TopicDef {
+        writer: AGENTS,
+        ..fact("calltide.charges", &["charge"], "what connections cost, and whom", "charge_id", "charges")
+    },
+    TopicDef {
+        name: TERMINALS,
+        doc: "answers to agents' terminals",
+        key: "the agent",
+        order: "all answers to an agent",
+        writer: AGENTS,
+        kinds: &["terminal_answer"],
+        id: "`terminal_answer:<request_id>`",
+        compacted: false,
+        table: None,
+    },
+    TopicDef {
         name: RETRY_LATER,
         doc: "who may be called again: the row of `contacts` while its verdict is `retry`",
         key: "`<campaign>/<contact>`",
@@ -231,6 +307,7 @@ pub const OF_THE_LOG: &[TopicDef] = &[
     ),
     state("calltide.state.contacts", &["contacts_state"], "the same of the fold `contacts`", CONTACTS),
     state("calltide.state.numbers", &["numbers_state"], "the same of the fold `numbers`", NUMBERS),
+    state("calltide.state.agents", &["agents_state"], "the same of the fold `agents`", AGENTS),
     empty(LAKE_WRITERS, "nothing: processors share the tables out among themselves by its partitions"),
     TopicDef {
         compacted: true,

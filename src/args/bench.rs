@@ -36,6 +36,9 @@ pub(crate) struct Bench {
     /// With --only recycling: how many contacts
     #[arg(long, default_value_t = 1_000_000, value_name = "N", value_parser = clap::value_parser!(u64).range(1_000..=50_000_000))]
     pub(crate) contacts: u64,
+    /// With --only agents: how many calls in a shift of ten thousand agents
+    #[arg(long, default_value_t = 2_000_000, value_name = "N", value_parser = clap::value_parser!(u64).range(1_000..=50_000_000))]
+    pub(crate) calls: u64,
     /// Instead of measuring, write the repeated recording into this folder
     #[arg(long, value_name = "DIR")]
     pub(crate) files: Option<PathBuf>,
@@ -60,4 +63,6 @@ pub(crate) enum BenchStage {
     Pressure,
     /// A state of many contacts: verdicts, memory, restart, and how soon what is due is told; only when asked for
     Recycling,
+    /// What agents do: a day of calls, each told thrice as it goes on; only when asked for
+    Agents,
 }

@@ -4,6 +4,7 @@
 //! whose peak memory is read from the system; `pressure` is live collecting on a slow disk, `cluster` the way over Kafka. Nothing is
 //! written outside a temporary directory and topics of its own.
 
+mod agents;
 mod cluster;
 mod decode;
 mod files;
@@ -43,6 +44,9 @@ pub(crate) fn run(asked: &Bench) -> Result<()> {
     }
     if asked.only == Some(BenchStage::Recycling) {
         return output::data(recycling::measure(asked.contacts)?.as_bytes());
+    }
+    if asked.only == Some(BenchStage::Agents) {
+        return output::data(agents::measure(asked.calls).as_bytes());
     }
     if let Some(servers) = &asked.kafka {
         return output::data(

@@ -68,6 +68,7 @@ pub(crate) fn run(places: &Places, asked: &Check) -> Result<ExitCode> {
         Ok(config) => {
             findings.push(Finding::new(Level::Ok, "configuration", format!("{} PBXs", config.pbx.len())));
             findings.push(door(&config));
+            findings.extend(people(&config));
             findings.extend(directory(&data));
             findings.push(log(&data, &config));
             findings.extend(lake(places, &config, &data));
@@ -100,6 +101,19 @@ fn door(config: &Config) -> Finding {
         format!("{listen} is no loopback address: `up` and `query-api` refuse it"),
     )
     .hint("`ingest` and `processor` show their metrics there; queries have no login yet, so they stay on 127.0.0.1")
+}
+
+/// The directory of users, agents and devices, where there is one.
+fn people(config: &Config) -> Vec<Finding> {
+    let strangers = config.strangers();
+    let fits = match config.directory.entries().len() {
+        0 => None,
+        count => Some(Finding::new(Level::Ok, "[directory]", format!("{count} entries fit together"))),
+    };
+    let warn = |told: String| {
+        Finding::new(Level::Warn, "[directory]", told).hint("PBXs are named as the id of their [[pbx]] says")
+    };
+    fits.into_iter().chain(strangers.into_iter().map(warn)).collect()
 }
 
 fn directory(data: &DataDir) -> Vec<Finding> {

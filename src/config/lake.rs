@@ -35,6 +35,9 @@ enum Setting {
     Number(i64),
 }
 
+/// Tables whose rows hold until something ends them, however old they are: a number for all is not meant for them.
+const STANDING: [&str; 2] = ["directory", "agent_names"];
+
 /// One number for all tables, or one for each that is named; the others are kept for ever.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
 #[serde(try_from = "Told")]
@@ -52,7 +55,10 @@ impl TryFrom<Told> for Days {
 
     fn try_from(told: Told) -> std::result::Result<Self, String> {
         let days: Retention = match told {
-            Told::All(days) => TABLES.iter().map(|def| (def.name, days)).collect(),
+            Told::All(days) => {
+                let passing = TABLES.iter().filter(|def| !STANDING.contains(&def.name));
+                passing.map(|def| (def.name, days)).collect()
+            }
             Told::Each(named) => {
                 let known = |(name, days): (String, u32)| {
                     let def = TABLES.iter().find(|def| def.name == name);
@@ -130,7 +136,9 @@ mod tests {
     #[test]
     fn everything_is_kept_unless_it_is_said() {
         assert_eq!(retention("").unwrap(), Retention::new());
-        assert_eq!(retention("retain_days = 400").unwrap().len(), TABLES.len());
+        let all = retention("retain_days = 400").unwrap();
+        assert_eq!(all.len(), TABLES.len() - STANDING.len());
+        assert!(!all.contains_key("directory"), "an agent who came long ago still works");
         let named = retention("[retain_days]\ninputs = 90\nstories = 30").unwrap();
         assert_eq!(named, Retention::from([("inputs", 90), ("stories", 30)]));
     }

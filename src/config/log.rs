@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use calltide_eventlog::{Cleanup, TopicSpec};
 use calltide_schemas::topics::{
-    EVENTS, IN_CONTACTS, IN_NUMBERS, LAKE_WRITERS, LAKE_WRITERS_PARTITIONS, RETRY_LATER, TOPICS, TopicDef,
+    EVENTS, IN_AGENTS, IN_CONTACTS, IN_NUMBERS, LAKE_WRITERS, LAKE_WRITERS_PARTITIONS, RETRY_LATER, TOPICS, TopicDef,
 };
 use serde::Deserialize;
 
@@ -68,12 +68,14 @@ impl Log {
     fn spec(&self, topic: &TopicDef, partitions: u32) -> TopicSpec {
         let kept = |span: Option<Span>, usual| Some(span.map_or(usual, Span::duration));
         let cleanup = match topic.name {
-            EVENTS | IN_CONTACTS | IN_NUMBERS => Cleanup::Delete { after: kept(self.events, EVENTS_KEPT) },
+            EVENTS | IN_CONTACTS | IN_NUMBERS | IN_AGENTS => Cleanup::Delete { after: kept(self.events, EVENTS_KEPT) },
             // Who may be called again is there until it is taken back.
             RETRY_LATER => Cleanup::Compact { after: None },
             _ if topic.compacted => Cleanup::Compact { after: kept(self.facts, FACTS_KEPT) },
             _ => Cleanup::Delete { after: kept(self.facts, FACTS_KEPT) },
         };
+        // Who is who may change at any time, and a person works on several PBXs: all of that is in one order.
+        let partitions = if topic.name == IN_AGENTS { 1 } else { partitions };
         TopicSpec { name: topic.name.to_owned(), partitions, cleanup }
     }
 
@@ -108,7 +110,7 @@ mod tests {
         let log: Log = toml::from_str("kafka = \"k:9092\"\npartitions = 3").unwrap();
         assert!(log.is_shared() && !Log::default().is_shared());
         let shared = log.cluster_topics();
-        assert_eq!(shared.iter().filter(|topic| topic.partitions == 3).count(), TOPICS.len());
+        assert_eq!(shared.iter().filter(|topic| topic.partitions == 3).count(), TOPICS.len() - 1);
         assert!(shared.iter().any(|topic| topic.name == LAKE_WRITERS && topic.partitions as usize > TOPICS.len()));
         let events = log.journal_topics().into_iter().find(|topic| topic.name == EVENTS).unwrap();
         assert_eq!(events.cleanup, Cleanup::Delete { after: Some(Duration::ZERO) });

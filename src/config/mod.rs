@@ -6,6 +6,7 @@
 mod calls;
 mod campaigns;
 mod complaint;
+mod directory;
 mod kafka;
 mod lake;
 mod log;
@@ -25,6 +26,7 @@ use figment::{Figment, Metadata, Profile, Provider};
 use serde::Deserialize;
 
 pub(crate) use calls::Calls;
+pub(crate) use directory::{Directory, entries_of, must_fit};
 pub(crate) use lake::Lake;
 pub(crate) use log::Log;
 pub(crate) use pbx::Pbx;
@@ -56,6 +58,8 @@ pub(crate) struct Config {
     pub(crate) recycling: campaigns::Rules,
     /// Campaigns with their own.
     pub(crate) campaign: Vec<campaigns::Campaign>,
+    /// Who works, with what, for whom, and what it costs.
+    pub(crate) directory: Directory,
     /// The HTTP door.
     pub(crate) http: Http,
     /// Where the log is, and how long events and facts stay in it.
@@ -157,7 +161,9 @@ impl Config {
         if let Some(listen) = listen {
             figment = figment.merge(("http.listen", listen));
         }
-        figment.extract().map_err(|error| complaint::of(&error, file))
+        let mut config: Self = figment.extract().map_err(|error| complaint::of(&error, file))?;
+        config.directory.read(file)?;
+        Ok(config)
     }
 
     fn check(&self, file: &Path) -> Result<()> {
@@ -211,6 +217,17 @@ impl Config {
     pub(crate) fn site_rules(&self, at: Micros, who: &str) -> Result<SiteRules> {
         let rules = campaigns::site_rules(&self.recycling, &self.campaign, at, who);
         rules.map_err(|error| Failure::new(Exit::Usage, error))
+    }
+
+    /// What the directory names of PBXs that are not configured, where any are.
+    pub(crate) fn strangers(&self) -> Vec<String> {
+        let known: Vec<&str> = self.pbx.iter().map(|pbx| pbx.id.as_str()).collect();
+        if known.is_empty() { Vec::new() } else { self.directory.strangers(&known) }
+    }
+
+    /// Warns of them: it may be meant for later, or be a slip.
+    pub(crate) fn warn_of_strangers(&self) {
+        self.strangers().iter().for_each(|told| tracing::warn!("{told}"));
     }
 
     /// The country whose national numbers are dialled.

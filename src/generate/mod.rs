@@ -1,11 +1,13 @@
 //! `calltide generate`: a data directory full of invented calls, for demonstrations and measurements.
 //!
 //! The rows go straight into the lake, in the files that real ones would be in; there are no events behind them, so
-//! `inspect` has no story of them and `replay` would forget them. [`calls`] invents, [`rows`] makes rows of it.
+//! `inspect` has no story of them and `replay` would forget them. [`calls`] invents, [`rows`] makes rows of
+//! it, [`shifts`] those of what agents did between.
 
 mod calls;
 mod dice;
 mod rows;
+mod shifts;
 
 use calltide_schemas::Micros;
 use indicatif::{ProgressBar, ProgressStyle};
@@ -17,7 +19,8 @@ use crate::errors::{Exit, Failure, Result};
 use crate::output;
 use crate::place::Place;
 use calls::Centre;
-use rows::Rows;
+use rows::{Rows, Told};
+use shifts::Shifts;
 
 /// Calls that are in memory at once, as rows.
 const CALLS_AT_ONCE: u64 = 128 * 1024;
@@ -39,17 +42,23 @@ pub(crate) fn run(places: &Places, asked: &Generate) -> Result<()> {
     for day in 0..asked.days {
         let mut left = centre.calls_on(day);
         let mut nth = 0;
+        let mut shifts = Shifts::default();
         while left > 0 {
             let count = left.min(CALLS_AT_ONCE);
             let midnight = Micros(first_day.0 + i64::from(day) * 86_400_000_000);
             let mut rows = Rows::default();
-            centre.each(day, nth, count, midnight, |call| rows.add(call));
+            centre.each(day, nth, count, midnight, |call| {
+                let told = Told::of(call);
+                rows.add(&told);
+                shifts.note(&told);
+            });
             generation.add(&rows.finish()?)?;
             left -= count;
             nth += 1;
             made += count;
             bar.set_position(made);
         }
+        shifts.finish(|rows| Ok(generation.add(&rows)?))?;
     }
     generation.finish(&[])?;
     bar.finish_and_clear();

@@ -4,7 +4,9 @@
 
 use std::sync::Arc;
 
-use arrow::array::{ArrayRef, BooleanBuilder, Int64Builder, RecordBatch, StringBuilder, TimestampMicrosecondBuilder};
+use arrow::array::{
+    ArrayRef, BooleanBuilder, Decimal128Builder, Int64Builder, RecordBatch, StringBuilder, TimestampMicrosecondBuilder,
+};
 use calltide_schemas::Micros;
 use calltide_schemas::status::{Class, Status};
 use calltide_schemas::tables::{Kind, TableDef, table};
@@ -16,7 +18,7 @@ const PBX: &str = "generated";
 const SHORT_MS: i64 = 10_000;
 
 /// What stands in one column of one row.
-enum Cell<'a> {
+pub(super) enum Cell<'a> {
     Nothing,
     Text(&'a str),
     Int(i64),
@@ -35,10 +37,11 @@ enum Column {
     Int(Int64Builder),
     Bool(BooleanBuilder),
     Time(TimestampMicrosecondBuilder),
+    Decimal(Decimal128Builder),
 }
 
 /// The rows of one table that are being made.
-struct TableRows {
+pub(super) struct TableRows {
     def: &'static TableDef,
     columns: Vec<Column>,
 }
@@ -63,18 +66,19 @@ impl Default for Rows {
 }
 
 impl TableRows {
-    fn new(name: &str) -> Self {
+    pub(super) fn new(name: &str) -> Self {
         let Some(def) = table(name) else { unreachable!("{name} is one of the tables") };
-        let column = |kind| match kind {
+        let column = |kind: Kind| match kind {
             Kind::Text => Column::Text(StringBuilder::new()),
             Kind::Int => Column::Int(Int64Builder::new()),
             Kind::Bool => Column::Bool(BooleanBuilder::new()),
             Kind::Time => Column::Time(TimestampMicrosecondBuilder::new().with_timezone("UTC")),
+            Kind::Decimal => Column::Decimal(Decimal128Builder::new().with_data_type(kind.data_type())),
         };
         Self { def, columns: def.columns.iter().map(|c| column(c.kind)).collect() }
     }
 
-    fn add<'a>(&mut self, cell: impl Fn(&str) -> Cell<'a>) {
+    pub(super) fn add<'a>(&mut self, cell: impl Fn(&str) -> Cell<'a>) {
         for (def, column) in self.def.columns.iter().zip(&mut self.columns) {
             match (column, cell(def.name)) {
                 (Column::Text(builder), Cell::Text(text)) => builder.append_value(text),
@@ -85,17 +89,20 @@ impl TableRows {
                 (Column::Int(builder), _) => builder.append_null(),
                 (Column::Bool(builder), _) => builder.append_null(),
                 (Column::Time(builder), _) => builder.append_null(),
+                // No generated row costs money yet.
+                (Column::Decimal(builder), _) => builder.append_null(),
             }
         }
     }
 
     /// A column that may not be null and has one is refused here.
-    fn finish(self) -> Result<(&'static str, RecordBatch)> {
+    pub(super) fn finish(self) -> Result<(&'static str, RecordBatch)> {
         let columns = self.columns.into_iter().map(|column| match column {
             Column::Text(mut builder) => Arc::new(builder.finish()) as ArrayRef,
             Column::Int(mut builder) => Arc::new(builder.finish()) as ArrayRef,
             Column::Bool(mut builder) => Arc::new(builder.finish()) as ArrayRef,
             Column::Time(mut builder) => Arc::new(builder.finish()) as ArrayRef,
+            Column::Decimal(mut builder) => Arc::new(builder.finish()) as ArrayRef,
         });
         let rows = RecordBatch::try_new(self.def.arrow_schema(), columns.collect());
         let failed = |e| Failure::new(Exit::Failed, format!("rows of {} cannot be made", self.def.name)).because(&e);
@@ -105,8 +112,8 @@ impl TableRows {
 
 impl Rows {
     /// Adds all rows of a call.
-    pub(super) fn add(&mut self, call: &Call) {
-        let told = Told::of(call);
+    pub(super) fn add(&mut self, told: &Told<'_>) {
+        let call = told.call;
         self.calls.add(|name| told.in_calls(name));
         if !call.inbound {
             self.attempts.add(|name| told.in_calls(name));
@@ -129,24 +136,24 @@ impl Rows {
 }
 
 /// A call as it is told, with the times and names that several tables have.
-struct Told<'a> {
-    call: &'a Call,
-    call_id: String,
+pub(super) struct Told<'a> {
+    pub(super) call: &'a Call,
+    pub(super) call_id: String,
     visit_id: String,
     campaign: String,
     contact: Option<String>,
-    queue: Option<String>,
-    agent: Option<String>,
+    pub(super) queue: Option<String>,
+    pub(super) agent: Option<String>,
     device: Option<String>,
     queued_at: i64,
-    served_at: i64,
-    ended_at: i64,
+    pub(super) served_at: i64,
+    pub(super) ended_at: i64,
     connected: bool,
     served: bool,
 }
 
 impl<'a> Told<'a> {
-    fn of(call: &'a Call) -> Self {
+    pub(super) fn of(call: &'a Call) -> Self {
         let connected = call.status.class() == Class::Connected;
         let dropped = !call.inbound && call.status == Status::NoAgent;
         // Who is called rings first; who calls is in the queue at once.
@@ -242,6 +249,11 @@ impl<'a> Told<'a> {
             "ring_ms" => Cell::Int((self.served_at - self.queued_at) / 1_000),
             "talk_ms" if answered => Cell::Int(self.call.talk_ms),
             "hold_ms" if answered => Cell::Int(self.call.hold_ms),
+            "direction" => Cell::Text(if self.call.inbound { "inbound" } else { "outbound" }),
+            "transferred" => Cell::Bool(answered && self.call.status == Status::Transferred),
+            "hangup_by" if answered && self.call.status != Status::Transferred => {
+                Cell::Text(if self.call.talk_ms % 3 == 0 { "agent" } else { "customer" })
+            }
             "outcome" => Cell::Text(if answered { "answered" } else { "missed" }),
             "version" => Cell::Int(1),
             _ => Cell::Nothing,

@@ -5,6 +5,7 @@
 #![expect(clippy::unwrap_used, reason = "tests")]
 
 mod aborted;
+mod agents;
 mod attacks;
 mod checks;
 mod failures;

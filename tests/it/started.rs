@@ -184,7 +184,9 @@ impl Drop for Running {
 
 /// Where it serves queries, as it says.
 pub(super) fn url(running: &mut Running) -> String {
-    address(&running.tells("serving queries"))
+    // It may have said so before something else that was waited for.
+    let said = running.heard.iter().rfind(|line| line.contains("serving queries")).cloned();
+    address(&said.unwrap_or_else(|| running.tells("serving queries")))
 }
 
 /// The address that a line names.
@@ -224,6 +226,16 @@ pub(crate) fn get(url: &str, path: &str) -> (String, String) {
 /// A POST of a text over HTTP; returns the head and the body.
 pub(crate) fn post(url: &str, path: &str, body: &str) -> (String, String) {
     exchange(url, &format!("POST {path}"), body)
+}
+
+/// A PUT of a text over HTTP; returns the head and the body.
+pub(crate) fn put(url: &str, path: &str, body: &str) -> (String, String) {
+    exchange(url, &format!("PUT {path}"), body)
+}
+
+/// A DELETE over HTTP; returns the head and the body.
+pub(crate) fn delete(url: &str, path: &str) -> (String, String) {
+    exchange(url, &format!("DELETE {path}"), "")
 }
 
 /// A GET over HTTP of what is wanted in that media type.

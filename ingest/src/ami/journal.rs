@@ -14,7 +14,7 @@ use calltide_schemas::topics::EVENTS;
 use tokio::sync::watch;
 
 use super::buffer::{Chunk, Pieces};
-use super::resync::Resync;
+use super::resync::{Refusal, Resync};
 use super::{AmiConfig, AmiStatus};
 use crate::decode::Garbage;
 use crate::decode::ami::{Frame, FrameKind, Framer, Item};
@@ -202,13 +202,17 @@ impl Journal {
 
     /// Answers are not kept, but that to a Ping is a heartbeat.
     fn response(&mut self, frame: &Frame<'_>, seen: Micros) {
-        if let Some(message) = Resync::refusal(frame) {
-            let journal = self.encoder.journal();
-            tracing::warn!(
+        let journal = self.encoder.journal();
+        match Resync::refusal(frame) {
+            Some(Refusal::Channels(message)) => tracing::warn!(
                 journal,
                 message,
                 "the pbx does not say which channels are up; in manager.conf the user needs write = reporting"
-            );
+            ),
+            Some(Refusal::Queues(message)) => {
+                tracing::warn!(journal, message, "the pbx does not say who is in its queues; has it any?");
+            }
+            None => {}
         }
         if frame.header("Ping").is_none() {
             return;

@@ -1,19 +1,29 @@
-//! Which channels are up, asked once after each log-in: what ended while nobody listened is not among them.
-//!
-//! The answer's events are journaled like all others; behind them comes one `resync` envelope with the whole list. Events
-//! that the PBX had queued before it made the list come after it, so the list tells only of what was up before the log-in.
-//! `CoreShowChannels` needs the write class `reporting` or `system` (Asterisk `main/manager.c`).
+//! What is asked once after each log-in: which channels are up, since what ended while nobody listened is not among them, and
+//! who is in which queue. The answers' events are journaled like all others; behind the channels comes one `resync` envelope
+//! with the whole list. Events that the PBX had queued before it made the list come after it, so the list tells only of what
+//! was up before the log-in. `QueueStatusComplete` is an event by itself.
+//! `CoreShowChannels` needs the write class `reporting` or `system` (Asterisk `main/manager.c`), `QueueStatus` none, but the
+//! queue application (`apps/app_queue.c`).
 
 use calltide_schemas::Micros;
 use calltide_schemas::envelope::{Envelope, Header, RESYNC_CHANNEL, RESYNC_SINCE, Text};
 
 use crate::decode::ami::Frame;
 
-/// The question.
-pub(super) const ASK: &[u8] = b"Action: CoreShowChannels\r\nActionID: calltide-channels\r\n\r\n";
+/// The questions.
+pub(super) const ASK: &[u8] = b"Action: CoreShowChannels\r\nActionID: calltide-channels\r\n\r\n\
+    Action: QueueStatus\r\nActionID: calltide-queues\r\n\r\n";
 
-/// By which its answer is known.
+/// By which the answer about channels is known, and that about queues.
 const ID: &[u8] = b"calltide-channels";
+const QUEUES_ID: &[u8] = b"calltide-queues";
+
+/// What the PBX does not say, and why.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Refusal {
+    Channels(String),
+    Queues(String),
+}
 
 /// The answer, as far as it has come.
 #[derive(Debug)]
@@ -44,10 +54,15 @@ impl Resync {
         title.eq_ignore_ascii_case(b"CoreShowChannelsComplete") && count == Some(self.channels.len())
     }
 
-    /// Why the PBX does not answer, if this response says so.
-    pub(super) fn refusal(frame: &Frame<'_>) -> Option<String> {
-        let refused = frame.header("ActionID") == Some(ID) && !frame.title().eq_ignore_ascii_case(b"Success");
-        refused.then(|| String::from_utf8_lossy(frame.header("Message").unwrap_or_default()).into_owned())
+    /// What the PBX does not answer, if this response says so.
+    pub(super) fn refusal(frame: &Frame<'_>) -> Option<Refusal> {
+        let refused = match frame.header("ActionID")? {
+            ID => Refusal::Channels,
+            QUEUES_ID => Refusal::Queues,
+            _ => return None,
+        };
+        let message = || String::from_utf8_lossy(frame.header("Message").unwrap_or_default()).into_owned();
+        (!frame.title().eq_ignore_ascii_case(b"Success")).then(|| refused(message()))
     }
 
     /// Writes the list into an envelope.

@@ -1,4 +1,4 @@
-//! One connection from its login to its end: asks which channels are up, reads without pause, asks for the time, and notices
+//! One connection from its login to its end: asks which channels are up and who is in which queue, reads without pause, asks for the time, and notices
 //! when nothing comes.
 //!
 //! It only moves bytes: into a bounded [`super::buffer`], which the journal's thread empties. Nothing else may keep it from

@@ -4,6 +4,7 @@
 //! server misbehaves. It knows frames and their times only. `recording` is what is played, `session` one client.
 
 mod channels;
+mod members;
 mod recording;
 mod session;
 
@@ -92,13 +93,13 @@ pub struct PlaybackOptions {
     pub faults: Vec<Fault>,
     /// A client that takes no byte for so long is dropped, as by Asterisk's `writetimeout`.
     pub write_timeout: Option<Duration>,
-    /// Whether it says which channels are up.
+    /// Whether it says which channels are up, and who is in which queue.
     pub channels: Channels,
     /// Only so many events are sent until this says more. Not with [`Speed::PerSecond`].
     pub hold: Option<watch::Receiver<usize>>,
 }
 
-/// What a played PBX answers to `CoreShowChannels`.
+/// What a played PBX answers to `CoreShowChannels` and `QueueStatus`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Channels {
     /// That it can't: all that the client gets is what was recorded.
@@ -106,7 +107,7 @@ pub enum Channels {
     Unsaid,
     /// That the user may not ask.
     Refused,
-    /// Those that are up at that moment of the recording.
+    /// Those that are up, and that are members, at that moment of the recording.
     Listed,
 }
 

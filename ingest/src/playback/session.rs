@@ -15,7 +15,7 @@ use tokio::sync::watch;
 use tokio::time::{Duration, Instant, sleep_until, timeout};
 use tokio_rustls::TlsAcceptor;
 
-use super::{AtEnd, Channels, Fault, More, PlaybackOptions, Played, Recording, Speed, channels};
+use super::{AtEnd, Channels, Fault, More, PlaybackOptions, Played, Recording, Speed, channels, members};
 use crate::ami::challenge_key;
 
 /// Both directions of a connection.
@@ -223,20 +223,28 @@ impl Play {
             answer(writer, action, "Goodbye", "").await?;
             return Ok(false);
         } else if name.eq_ignore_ascii_case("CoreShowChannels") && self.options.channels != Channels::Unsaid {
-            self.show_channels(action, writer).await?;
+            let begins = "EventList: start\r\nMessage: Channels will follow\r\n";
+            self.show(action, begins, channels::listed(self.said(), action.get("ActionID")), writer).await?;
+        } else if name.eq_ignore_ascii_case("QueueStatus") && self.options.channels != Channels::Unsaid {
+            let begins = "EventList: start\r\nMessage: Queue status will follow\r\n";
+            self.show(action, begins, members::listed(self.said(), action.get("ActionID")), writer).await?;
         } else {
             answer(writer, action, "Error", "Message: a playback can't do that\r\n").await?;
         }
         Ok(true)
     }
 
-    async fn show_channels(&self, action: &Action, writer: &mut Writer) -> io::Result<()> {
+    /// What was said so far.
+    fn said(&self) -> impl Iterator<Item = &[u8]> {
+        self.recording.pieces()[..self.next].iter().map(|piece| self.recording.bytes(piece.range.clone()))
+    }
+
+    async fn show(&self, action: &Action, begins: &str, listed: String, writer: &mut Writer) -> io::Result<()> {
         if self.options.channels == Channels::Refused {
             return answer(writer, action, "Error", "Message: Permission denied\r\n").await;
         }
-        answer(writer, action, "Success", "EventList: start\r\nMessage: Channels will follow\r\n").await?;
-        let said = self.recording.pieces()[..self.next].iter().map(|piece| self.recording.bytes(piece.range.clone()));
-        writer.write_all(channels::listed(said, action.get("ActionID")).as_bytes()).await?;
+        answer(writer, action, "Success", begins).await?;
+        writer.write_all(listed.as_bytes()).await?;
         writer.flush().await
     }
 

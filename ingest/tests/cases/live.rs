@@ -1,5 +1,6 @@
 //! The live collector against a played-back Asterisk: what was said is in the log, each once, with the gaps named.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::io::Write as _;
 use std::net::TcpListener;
@@ -208,6 +209,51 @@ async fn after_each_log_in_the_channels_that_are_up_are_on_record() {
         }
         _ => {}
     });
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn after_each_log_in_who_is_in_which_queue_is_on_record() {
+    // After the agents came into their queue, and before they leave it.
+    let faults = vec![Fault::Close { after: 400_000 }];
+    let channels = Channels::Listed;
+    let mut playback = Playback::start(recording(), PlaybackOptions { faults, channels, ..options() }).await.unwrap();
+    let collector = Collector::start(config(playback.address.port()));
+    playback.all_sent().await;
+    let listed_twice = async {
+        let complete = |log: &MemoryLog| {
+            let mut count = 0;
+            log.each(|envelope| count += usize::from(envelope.header("Event") == Some("QueueStatusComplete")));
+            count
+        };
+        while complete(&collector.log) < 2 {
+            tokio::time::sleep(Duration::from_millis(2)).await;
+        }
+    };
+    tokio::time::timeout(PATIENCE, listed_twice).await.unwrap();
+    has_events(&collector.log, recording().events()).await;
+    let log = collector.stop().await;
+    assert_eq!(log.count(Source::Resync), 2, "the channels have a list of their own");
+    // Each list names those of whom was told before it, as they are then.
+    let (mut named, mut there, mut lists) = (BTreeMap::new(), BTreeMap::new(), Vec::new());
+    log.each(|envelope| {
+        let of = |name| envelope.header(name).unwrap_or_default().to_owned();
+        match envelope.header("Event") {
+            Some("QueueMemberAdded" | "QueueMemberPause" | "QueueMemberStatus") => {
+                there.insert((of("Queue"), of("Interface")), (of("MemberName"), of("Membership"), of("Paused")));
+            }
+            Some("QueueMemberRemoved") => drop(there.remove(&(of("Queue"), of("Interface")))),
+            Some("QueueMember") => {
+                assert_eq!(of("ActionID"), "calltide-queues");
+                named.insert((of("Queue"), of("Location")), (of("Name"), of("Membership"), of("Paused")));
+            }
+            Some("QueueStatusComplete") => {
+                assert_eq!(named, there);
+                lists.push(std::mem::take(&mut named).len());
+            }
+            _ => {}
+        }
+    });
+    assert_eq!((lists.len(), lists[1]), (2, 3), "{lists:?}");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

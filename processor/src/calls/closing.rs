@@ -10,6 +10,7 @@ use calltide_schemas::Micros;
 
 use super::clock::Clock;
 use super::feeding;
+use super::informing;
 use super::rows::Versioned;
 use super::settings::CallSettings;
 use super::state::{Channel, Cut, Group, Pbx, Published, State, Why};
@@ -25,6 +26,9 @@ const TOPICS: [(&str, &str); 5] = [
     ("calltide.queue-visits", "queue_visit"),
     ("calltide.stories", "story"),
 ];
+
+/// The place of visits among them.
+const VISITS_TOPIC: u8 = 3;
 
 /// `calls` and `attempts` come first among the topics.
 const CALL_TOPICS_LAST: u8 = 1;
@@ -85,6 +89,11 @@ pub(super) fn fire(state: &mut State, pbx: &str, settings: &CallSettings, out: &
     }
 }
 
+/// Whether something of the group goes on, as far as is known.
+pub(super) fn goes_on(group: &Group, clock: &Clock) -> bool {
+    group.open > 0 && cut(group, clock).is_none()
+}
+
 /// When what is open in the group ended, if that is known without its hang-ups: with the PBX, or with its source.
 fn cut(group: &Group, clock: &Clock) -> Option<Cut> {
     group.cut.or_else(|| clock.cut(group.last).filter(|_| group.open > 0))
@@ -134,6 +143,9 @@ fn publish(state: &mut State, pbx: &str, id: &Uid, settings: &CallSettings, out:
     press.told(&told);
     press.withdraw_rest(scope);
     let versions = press.versions;
+    if scope == Scope::Everything {
+        informing::over(group, &told, now, out);
+    }
     if group.settled {
         feeding::settled(group, &told.calls, &versions, settings, out);
     }
@@ -150,7 +162,19 @@ pub(super) fn tell_group(of: &Pbx, pbx: &str, id: &Uid, scope: Scope, settings: 
         .filter_map(|uid| of.channels.get_key_value(uid))
         .filter(|(_, channel)| !channel.facts.is_empty())
         .collect();
-    Some(tell(pbx, &channels, cut(group, &of.clock), group.settled, scope, settings))
+    let cut = match scope {
+        // What goes on does so until now.
+        Scope::UnderWay => Some(Cut::Died(of.clock.now)),
+        Scope::Everything | Scope::Calls => cut(group, &of.clock),
+    };
+    Some(tell(pbx, &channels, cut, group.settled, scope, settings))
+}
+
+/// Publishes who waits in queues, and who did, in calls that go on.
+pub(super) fn publish_visits(group: &mut Group, told: &Told, now: Micros, out: &mut Effects) {
+    let known = &mut group.published;
+    let mut press = Press { now, known, kept: BTreeSet::new(), versions: BTreeMap::new(), out };
+    told.visits.iter().for_each(|row| press.row(VISITS_TOPIC, row));
 }
 
 /// Publishes rows whose content changed.
@@ -172,7 +196,7 @@ impl Press<'_> {
             }
         }
         told.legs.iter().for_each(|row| self.row(2, row));
-        told.visits.iter().for_each(|row| self.row(3, row));
+        told.visits.iter().for_each(|row| self.row(VISITS_TOPIC, row));
         told.stories.iter().for_each(|row| self.row(4, row));
     }
 
@@ -207,7 +231,7 @@ impl Press<'_> {
     }
 }
 
-fn content_digest(row: &impl Hash) -> u64 {
+pub(super) fn content_digest(row: &impl Hash) -> u64 {
     let mut hasher = xxhash_rust::xxh3::Xxh3::new();
     row.hash(&mut hasher);
     hasher.finish()

@@ -5,6 +5,7 @@
 
 use crate::vocabulary::{BridgeKind, Fact, Uid, Variable, What};
 
+use super::informing;
 use super::state::{Channel, Group, Mark, State};
 
 /// What a fact lets a group be found by.
@@ -93,6 +94,10 @@ pub(super) fn take_in(state: &mut State, pbx: &str, uid: &Uid, fact: Fact, journ
         if matches!(&fact.what, What::Set { variable: Variable::Contact, .. }) {
             of.dialling.insert(id.clone());
             group.dialling = true;
+        }
+        if informing::stirs(&fact.what, journal) {
+            of.stirred.insert(id.clone());
+            group.stirred = true;
         }
         group.last = group.last.max(fact.at);
         group.heard = group.heard.max(of.clock.now);
@@ -196,6 +201,12 @@ fn unite(state: &mut State, pbx: &str, id: Uid, other: &Uid) -> Uid {
     kept.settled &= dropped.settled;
     kept.published.extend(dropped.published);
     kept.fed.extend(dropped.fed);
+    kept.informed.extend(dropped.informed);
+    kept.billed.extend(dropped.billed);
+    kept.stirred |= dropped.stirred;
+    if of.stirred.remove(&drop) {
+        of.stirred.insert(keep.clone());
+    }
     kept.dialling |= dropped.dialling;
     if of.dialling.remove(&drop) {
         of.dialling.insert(keep.clone());

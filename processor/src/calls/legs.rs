@@ -4,12 +4,14 @@
 
 use std::collections::BTreeMap;
 
+use calltide_schemas::agents::{Activity, Doing};
 use calltide_schemas::{Micros, status::DialStatus};
 
 use super::channel::Life;
 use super::queueing::{Outcome, Visit};
 use super::roles::{Cast, Company, Role};
-use super::talking::Talk;
+use super::talking::{NOISE_US, Span, Talk};
+use super::telling::Scope;
 use super::timeline::Moment;
 use crate::vocabulary::{Dialler, Uid, What};
 
@@ -30,6 +32,10 @@ pub(super) struct Leg<'a> {
     pub(super) talk_ms: i64,
     pub(super) hold_ms: i64,
     pub(super) outcome: &'static str,
+    /// What the agent did, in order and without holes; the last of it goes on if it has no end.
+    pub(super) activities: Vec<Activity>,
+    /// This agent moved the call on.
+    pub(super) transferred: bool,
 }
 
 /// What a queue called the channels it rang.
@@ -42,6 +48,7 @@ pub(super) fn legs<'a>(
     talk: &Talk,
     visits: &[Visit<'a>],
     moments: &'a [Moment<'a>],
+    scope: Scope,
 ) -> Vec<Leg<'a>> {
     let names = names(company, cast, moments);
     let customer_end = cast.customers.iter().map(|&i| company.lives[i].end).max().unwrap_or(Micros(i64::MAX));
@@ -49,10 +56,10 @@ pub(super) fn legs<'a>(
         .members
         .iter()
         .filter(|&&index| is_leg(company, cast, index))
-        .map(|&index| leg(company, index, talk, &names, visits, customer_end))
+        .map(|&index| leg(company, index, talk, &names, (visits, scope), customer_end))
         .collect();
     for visit in visits {
-        legs.extend(out_of_sight(company, visit, &legs));
+        legs.extend(out_of_sight(company, visit, &legs, scope));
     }
     legs.sort_by(|a, b| (a.offered, a.uid).cmp(&(b.offered, b.uid)));
     legs
@@ -70,7 +77,7 @@ fn leg<'a>(
     index: usize,
     talk: &Talk,
     names: &Names<'a>,
-    visits: &[Visit<'a>],
+    (visits, scope): (&[Visit<'a>], Scope),
     customer_end: Micros,
 ) -> Leg<'a> {
     let life = &company.lives[index];
@@ -81,9 +88,11 @@ fn leg<'a>(
     // The queue's log knows whole seconds only, which may be over before the offer.
     let answered = talk.first(index).or(by_queue.and_then(|v| v.left)).map(|at| at.max(offered));
     let moved_on = company.lives.iter().flat_map(|l| &l.transfers).filter(|t| t.by == Some(life.uid)).map(|t| t.at);
-    let ended = moved_on.filter(|_| answered.is_some()).min().unwrap_or(life.end).min(life.end);
-    let ended = ended.max(answered.unwrap_or(offered));
+    let moved_on = moved_on.filter(|_| answered.is_some()).min();
+    let ended = moved_on.unwrap_or(life.end).min(life.end).max(answered.unwrap_or(offered));
     let (talk_ms, hold_ms) = talk.part_ms(index, ended);
+    let goes_on = scope == Scope::UnderWay && life.gone.is_none() && moved_on.is_none();
+    let holds = answered.map(|answered| talk.holds_within((answered, ended))).unwrap_or_default();
     Leg {
         uid: life.uid,
         index: Some(index),
@@ -96,7 +105,35 @@ fn leg<'a>(
         talk_ms,
         hold_ms,
         outcome: if answered.is_some() { "answered" } else { unanswered(life, customer_end) },
+        activities: activities((offered, answered, ended), &holds, goes_on.then_some(ended)),
+        transferred: moved_on.is_some(),
     }
+}
+
+/// Ringing, then talk with its holds; what ends at `open` goes on.
+fn activities(
+    (offered, answered, ended): (Micros, Option<Micros>, Micros),
+    holds: &[Span],
+    open: Option<Micros>,
+) -> Vec<Activity> {
+    let mut spans = vec![(Doing::Ringing, offered, answered.unwrap_or(ended))];
+    if let Some(mut at) = answered {
+        for &(from, to) in holds {
+            spans.push((Doing::Talking, at, from));
+            spans.push((Doing::Hold, from, to));
+            at = to;
+        }
+        // After a hold, the moment in which channels leave is no talk.
+        match spans.last_mut().filter(|last| last.0 == Doing::Hold && ended - at < NOISE_US) {
+            Some(hold) => hold.2 = ended,
+            None => spans.push((Doing::Talking, at, ended)),
+        }
+    }
+    let last = spans.iter().rposition(|(_, from, to)| from < to).unwrap_or(spans.len() - 1);
+    let spans = spans.into_iter().enumerate().filter(|(nth, (_, from, to))| from < to || *nth == last);
+    spans
+        .map(|(nth, (doing, from, to))| Activity { doing, from, to: (nth != last || open != Some(to)).then_some(to) })
+        .collect()
 }
 
 /// Why a leg that rang was not answered: its own cause, else the first end of its dial.
@@ -122,14 +159,16 @@ fn unanswered(life: &Life<'_>, customer_end: Micros) -> &'static str {
 }
 
 /// A part of which only the queue tells: its log alone is there, or the agent stays on the line in another call.
-fn out_of_sight<'a>(company: &Company<'a, '_>, visit: &Visit<'a>, seen: &[Leg<'a>]) -> Option<Leg<'a>> {
+fn out_of_sight<'a>(company: &Company<'a, '_>, visit: &Visit<'a>, seen: &[Leg<'a>], scope: Scope) -> Option<Leg<'a>> {
     let (member, uid) = (visit.member?, visit.leg?);
     let in_sight = seen.iter().any(|l| l.agent.as_deref() == Some(member) && l.answered.is_some());
     if in_sight || visit.outcome != Outcome::Answered {
         return None;
     }
     let answered = visit.left?;
-    let ended = visit.completed.unwrap_or(company.lives[visit.channel].end).max(answered);
+    let caller = &company.lives[visit.channel];
+    let ended = visit.completed.unwrap_or(caller.end).max(answered);
+    let goes_on = scope == Scope::UnderWay && visit.completed.is_none() && caller.gone.is_none();
     Some(Leg {
         uid,
         index: None,
@@ -142,6 +181,9 @@ fn out_of_sight<'a>(company: &Company<'a, '_>, visit: &Visit<'a>, seen: &[Leg<'a
         talk_ms: ended.millis_since(answered),
         hold_ms: 0,
         outcome: "answered",
+        // When it began to ring is not known.
+        activities: activities((answered, Some(answered), ended), &[], goes_on.then_some(ended)),
+        transferred: false,
     })
 }
 

@@ -9,6 +9,7 @@ mod clock;
 mod closing;
 mod feeding;
 mod gather;
+mod informing;
 mod legs;
 mod originate;
 mod outcome;
@@ -29,12 +30,13 @@ use std::collections::BTreeSet;
 
 use calltide_eventlog::{Change, Record};
 use calltide_schemas::Micros;
+use calltide_schemas::agents::{ForAgents, MemberSaid, Registered, Server, ServerWhat, Tick};
 use calltide_schemas::envelope::{Envelope, HEARTBEAT_OF_FILES, Source};
 
 pub use settings::{CallSettings, CampaignMatch};
 
 use crate::fold::{Effects, Fold, Measure};
-use crate::vocabulary::{self, Fact, Said, Uid, What};
+use crate::vocabulary::{self, Fact, Said, Teller, Uid, What};
 pub use clock::Sign;
 use state::{Key, State};
 
@@ -80,8 +82,20 @@ impl Calls {
                 return self.fact(pbx, journal, uid, name.zip(linkedid), fact, out);
             }
             Said::Originate(response) => originate::answered(&mut self.state, pbx, response, &self.settings),
-            Said::Booted { at } => self.booted(pbx, at),
-            Said::ShutDown { at } => self.shut_down(pbx, at),
+            Said::Booted { at } => self.booted(pbx, at, out),
+            Said::ShutDown { at } => self.shut_down(pbx, at, out),
+            Said::Member { at, teller, member, what } => {
+                let (pbx, by_log) = (pbx.to_owned(), teller == Teller::QueueLog);
+                out.tell_agents(&ForAgents::Member(MemberSaid { at, pbx, by_log, member, what }));
+            }
+            Said::MembersListed { at } => {
+                out.tell_agents(&ForAgents::Server(Server { at, pbx: pbx.to_owned(), what: ServerWhat::AllListed }));
+            }
+            Said::Registered { at, device, address } => {
+                let (pbx, device) = (pbx.to_owned(), device.into_string());
+                let address = address.map(String::from);
+                out.tell_agents(&ForAgents::Registered(Registered { at, pbx, device, address }));
+            }
         }
         true
     }
@@ -121,21 +135,28 @@ impl Calls {
     }
 
     /// The PBX started at that time: what was up before is gone.
-    fn booted(&mut self, pbx: &str, at: Micros) {
+    fn booted(&mut self, pbx: &str, at: Micros, out: &mut Effects) {
         if self.state.pbxs.entry(pbx.into()).or_default().clock.booted(at) {
-            self.close_dead(pbx);
-            sources::server_changed(&mut self.state, pbx);
+            self.ended(pbx, at, out);
         }
         self.state.touch(Key::Clock(pbx.into()));
     }
 
     /// The PBX ended at that time, and what was up with it.
-    fn shut_down(&mut self, pbx: &str, at: Micros) {
+    fn shut_down(&mut self, pbx: &str, at: Micros, out: &mut Effects) {
         if self.state.pbxs.entry(pbx.into()).or_default().clock.shut_down(at) {
-            self.close_dead(pbx);
-            sources::server_changed(&mut self.state, pbx);
+            self.ended(pbx, at, out);
         }
         self.state.touch(Key::Clock(pbx.into()));
+    }
+
+    /// What was up before `at` is not any more, nor is anybody in a queue who was before.
+    fn ended(&mut self, pbx: &str, at: Micros, out: &mut Effects) {
+        self.close_dead(pbx);
+        sources::server_changed(&mut self.state, pbx);
+        let died = self.state.pbxs.get(pbx).and_then(|of| of.clock.stopped()).filter(|died| *died <= at);
+        let (at, pbx) = (died.unwrap_or(at), pbx.to_owned());
+        out.tell_agents(&ForAgents::Server(Server { at, pbx, what: ServerWhat::Ended }));
     }
 
     /// What was open before a start of the PBX is to be told (again).
@@ -159,6 +180,7 @@ impl Calls {
         self.state.touch(Key::Clock(pbx.into()));
         originate::settle(&mut self.state, pbx, &self.settings);
         feeding::dials(&mut self.state, pbx, &self.settings, out);
+        informing::under_way(&mut self.state, pbx, &self.settings, out);
         closing::fire(&mut self.state, pbx, &self.settings, out);
         sources::publish(&mut self.state, pbx, at, out);
     }
@@ -171,6 +193,13 @@ impl Calls {
             envelope.headers.iter().filter(|h| h.0.as_str() == "journal").map(|h| h.1.as_str()).collect();
         let keep_open = envelope.keep_open;
         closing::close_imported(&mut self.state, &envelope.pbx, &journals, keep_open, &self.settings, out);
+        // Where nothing else tells of the PBX, nothing is known of who stayed.
+        if !keep_open && !sources::is_collected(&self.state, &envelope.pbx) {
+            let (pbx, what) = (envelope.pbx.to_string(), ServerWhat::FilesEnded);
+            out.tell_agents(&ForAgents::Server(Server { at: envelope.at, pbx, what }));
+        }
+        // So late it was for agents, too.
+        out.tell_agents(&ForAgents::Tick(Tick { at: envelope.at }));
     }
 }
 

@@ -6,6 +6,7 @@
 use calltide_schemas::Micros;
 
 use super::channel::Life;
+use super::telling::Scope;
 use super::timeline::Moment;
 use crate::vocabulary::{QueueExit, Teller, Uid, Variable, What};
 
@@ -22,6 +23,7 @@ pub(super) enum Outcome {
     Lost,
     Full,
     JoinEmpty,
+    Waiting,
 }
 
 impl Outcome {
@@ -37,6 +39,7 @@ impl Outcome {
             Self::Lost => "lost",
             Self::Full => "full",
             Self::JoinEmpty => "join_empty",
+            Self::Waiting => "waiting",
         }
     }
 }
@@ -58,8 +61,13 @@ pub(super) struct Visit<'a> {
 }
 
 /// The visits of a call's channels, in the order of entry.
-pub(super) fn visits<'a>(lives: &[Life<'a>], members: &[usize], moments: &'a [Moment<'a>]) -> Vec<Visit<'a>> {
-    let mut visits: Vec<Visit<'a>> = members.iter().flat_map(|&c| visits_of(&lives[c], c, moments)).collect();
+pub(super) fn visits<'a>(
+    lives: &[Life<'a>],
+    members: &[usize],
+    moments: &'a [Moment<'a>],
+    scope: Scope,
+) -> Vec<Visit<'a>> {
+    let mut visits: Vec<Visit<'a>> = members.iter().flat_map(|&c| visits_of(&lives[c], c, moments, scope)).collect();
     visits.sort_by(|a, b| (a.entered, a.queue).cmp(&(b.entered, b.queue)));
     visits
 }
@@ -79,7 +87,7 @@ impl Open<'_> {
 
 /// Reads one channel's visits. A queue's log has whole seconds, so that leaving one queue and entering the next may come in
 /// either order: what ends a visit belongs to the earliest one of that queue that has no end.
-fn visits_of<'a>(life: &Life<'a>, channel: usize, moments: &'a [Moment<'a>]) -> Vec<Visit<'a>> {
+fn visits_of<'a>(life: &Life<'a>, channel: usize, moments: &'a [Moment<'a>], scope: Scope) -> Vec<Visit<'a>> {
     let mut opened: Vec<Open<'a>> = Vec::new();
     let mut refusals: Vec<Visit<'a>> = Vec::new();
     for moment in moments.iter().filter(|m| m.channel == channel) {
@@ -143,7 +151,7 @@ fn visits_of<'a>(life: &Life<'a>, channel: usize, moments: &'a [Moment<'a>]) -> 
             | What::Listed(_) => {}
         }
     }
-    opened.into_iter().map(|open| close(open, life)).chain(refusals).collect()
+    opened.into_iter().map(|open| close(open, life, scope)).chain(refusals).collect()
 }
 
 fn enter(queue: &str, channel: usize, at: Micros) -> Open<'_> {
@@ -179,7 +187,7 @@ fn status_told(open: &mut Open<'_>, status: &str, life: &Life<'_>) {
     }
 }
 
-fn close<'a>(open: Open<'a>, life: &Life<'a>) -> Visit<'a> {
+fn close<'a>(open: Open<'a>, life: &Life<'a>, scope: Scope) -> Visit<'a> {
     let Open { mut visit, exit, left } = open;
     if visit.outcome == Outcome::Answered {
         return visit;
@@ -203,6 +211,7 @@ fn close<'a>(open: Open<'a>, life: &Life<'a>) -> Visit<'a> {
             // Gone from the queue and still up: by a key, unless somebody moved the caller.
             visit.outcome = if moved { Outcome::Transferred } else { Outcome::Key };
         }
+        None if scope == Scope::UnderWay && life.gone.is_none() => visit.outcome = Outcome::Waiting,
         // Nobody said that the caller left: gone with the channel, or with the PBX.
         None => {
             visit.left = Some(life.end);

@@ -3,7 +3,7 @@
 use calltide_schemas::Micros;
 use serde::Serialize;
 
-use crate::fold::Row;
+use crate::fold::{Row, keyed_rows};
 
 /// A row of `calls` and, for outbound, of `attempts`.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize)]
@@ -66,6 +66,9 @@ pub(super) struct LegRow {
     pub(super) ring_ms: Option<i64>,
     pub(super) talk_ms: Option<i64>,
     pub(super) hold_ms: Option<i64>,
+    pub(super) direction: &'static str,
+    pub(super) transferred: bool,
+    pub(super) hangup_by: Option<&'static str>,
     pub(super) outcome: &'static str,
     pub(super) version: i64,
     pub(super) updated_at: Micros,
@@ -150,15 +153,7 @@ pub(super) trait Versioned: Row + Serialize + Clone + std::hash::Hash {
 
 macro_rules! versioned {
     ($($row:ty: $key:ident),+) => {$(
-        impl Row for $row {
-            fn key(&self) -> &str {
-                &self.$key
-            }
-
-            fn version(&self) -> i64 {
-                self.version
-            }
-        }
+        keyed_rows!($row: $key);
 
         impl Versioned for $row {
             fn stamp(&mut self, version: i64, at: Micros) {

@@ -236,6 +236,11 @@ pub(super) fn server_changed(state: &mut State, pbx: &str) {
     });
 }
 
+/// Whether anything but imports tells of a PBX.
+pub(super) fn is_collected(state: &State, pbx: &str) -> bool {
+    state.pbxs.get(pbx).is_some_and(|of| of.sources.keys().any(|feed| !feed.is_imported()))
+}
+
 /// An import has given everything that it had.
 pub(super) fn import_ended(state: &mut State, pbx: &str) {
     hurry(state, pbx, |feed, account| feed.is_imported() && account.changed);

@@ -14,11 +14,12 @@ use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
 use super::clock::Clock;
 use super::feeding::AllFed;
+use super::informing::Informed;
 use super::sources::Account;
 use crate::vocabulary::{Fact, Uid, What};
 
 /// Written before every state entry: another layout is another number, and the state is then derived anew.
-const LAYOUT: u8 = 3;
+const LAYOUT: u8 = 4;
 
 /// A channel and everything that was told of it.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -66,6 +67,12 @@ pub(super) struct Group {
     pub(super) fed: AllFed,
     /// It may be a campaign dial under way of which recycling was not told yet.
     pub(super) dialling: bool,
+    /// Of which legs the fold of agents was told, and of which charges.
+    pub(super) informed: Informed,
+    /// See `informed`.
+    pub(super) billed: Informed,
+    /// Something that the fold of agents is told changed since it was.
+    pub(super) stirred: bool,
     /// It is among the entries to be written.
     #[serde(skip)]
     touched: bool,
@@ -94,6 +101,9 @@ impl Group {
             published: BTreeMap::new(),
             fed: AllFed::new(),
             dialling: false,
+            informed: Informed::new(),
+            billed: Informed::new(),
+            stirred: false,
             touched: false,
         }
     }
@@ -139,6 +149,8 @@ pub(super) struct Pbx {
     pub(super) open: BTreeSet<Uid>,
     /// Groups that are [`Group::dialling`].
     pub(super) dialling: BTreeSet<Uid>,
+    /// Groups that are [`Group::stirred`].
+    pub(super) stirred: BTreeSet<Uid>,
     /// Digests of the ids of forgotten channels, and until when they are kept.
     pub(super) gone: FxHashMap<u64, Micros>,
     /// Forgotten groups by the moment when their channels' digests go, too.
@@ -382,16 +394,17 @@ impl Pbx {
             }
         }
         self.channels = channels;
-        let groups: BTreeMap<Uid, (u32, bool, Option<Micros>)> =
-            self.groups.iter().map(|(id, g)| (id.clone(), (g.open, g.dialling, g.due.map(|d| d.0)))).collect();
-        for (id, (open, dialling, due)) in groups {
-            if open > 0 {
+        for (id, group) in &self.groups {
+            if group.open > 0 {
                 self.open.insert(id.clone());
             }
-            if dialling {
+            if group.dialling {
                 self.dialling.insert(id.clone());
             }
-            self.timers.extend(due.map(|at| (at, id)));
+            if group.stirred {
+                self.stirred.insert(id.clone());
+            }
+            self.timers.extend(group.due.map(|(at, _)| (at, id.clone())));
         }
     }
 

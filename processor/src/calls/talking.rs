@@ -13,7 +13,7 @@ use crate::vocabulary::BridgeKind;
 pub(super) type Span = (Micros, Micros);
 
 /// Pieces shorter than this are the order in which channels leave a bridge, not something that happened.
-const NOISE_US: i64 = 250_000;
+pub(super) const NOISE_US: i64 = 250_000;
 
 /// The customer's conversations.
 #[derive(Debug, Default)]
@@ -48,6 +48,11 @@ impl Talk {
     /// Milliseconds on hold.
     pub(super) fn hold_ms(&self) -> i64 {
         millis(&self.hold)
+    }
+
+    /// When a channel's conversation was on hold, within these bounds.
+    pub(super) fn holds_within(&self, bounds: Span) -> Vec<Span> {
+        clip(&self.hold, bounds)
     }
 
     /// One channel's (talk, hold), from its first connection to its end.

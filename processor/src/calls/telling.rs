@@ -7,6 +7,7 @@
 use std::collections::BTreeSet;
 
 use calltide_schemas::Micros;
+use calltide_schemas::agents::{Activity, Billable, BillableKind, Doing, LegSaid};
 use calltide_schemas::numbers::e164;
 use calltide_schemas::status::{Class, Status};
 
@@ -14,7 +15,7 @@ use super::channel::{Life, lives};
 use super::legs::{Leg, legs};
 use super::outcome::Known;
 use super::queueing::{Outcome, Visit, visits};
-use super::roles::{Cast, Company, Direction, dialled_number};
+use super::roles::{Cast, Company, Direction, Role, dialled_number};
 use super::rows::{CallRow, LegRow, StoryRow, VisitRow};
 use super::settings::{CallSettings, CampaignMatch};
 use super::state::{Channel, Cut};
@@ -30,6 +31,10 @@ pub(super) struct Told {
     pub(super) legs: Vec<LegRow>,
     pub(super) visits: Vec<VisitRow>,
     pub(super) stories: Vec<StoryRow>,
+    /// What agents did and do.
+    pub(super) parts: Vec<LegSaid>,
+    /// What costs money.
+    pub(super) billables: Vec<Billable>,
 }
 
 /// How much is told.
@@ -39,6 +44,8 @@ pub(super) enum Scope {
     Everything,
     /// The rows of calls alone.
     Calls,
+    /// Of a call that goes on: who waits where, and what agents do.
+    UnderWay,
 }
 
 /// Tells the calls of these channels, given in the order of their ids; what is still open ended as `cut` says.
@@ -99,8 +106,15 @@ impl<'a> Scene<'_, 'a, '_> {
 
     fn tell(&self, scope: Scope, told: &mut Told) {
         let talk = Talk::of(self.company, self.cast);
-        let visits = visits(self.company.lives, &self.waiting(), self.moments);
-        let legs = legs(self.company, self.cast, &talk, &visits, self.moments);
+        let visits = visits(self.company.lives, &self.waiting(), self.moments, scope);
+        let legs = legs(self.company, self.cast, &talk, &visits, self.moments, scope);
+        if scope == Scope::UnderWay {
+            let call_id = self.call_id(self.cast);
+            told.parts.extend(self.parts(&legs, &call_id, scope));
+            // How long they talk is told when it is over.
+            told.visits.extend(visits.iter().enumerate().map(|(n, v)| self.visit_row(n, v, &[], &call_id)));
+            return;
+        }
         let known = Known {
             company: self.company,
             cast: self.cast,
@@ -123,7 +137,12 @@ impl<'a> Scene<'_, 'a, '_> {
             version: 0,
             updated_at: Micros(0),
         });
-        told.legs.extend(legs.iter().map(|leg| self.leg_row(leg, &row.call_id)));
+        told.parts.extend(self.parts(&legs, &row.call_id, scope));
+        told.billables.extend(self.call_out(&row));
+        told.billables.extend(legs.iter().filter_map(|leg| self.external_leg(leg, &row)));
+        let last = legs.iter().filter(|leg| leg.answered.is_some()).map(|leg| leg.ended).max();
+        let hangup_by = |leg: &Leg<'_>| row.hangup_by.filter(|_| Some(leg.ended) == last && !leg.transferred);
+        told.legs.extend(legs.iter().map(|leg| self.leg_row(leg, &row.call_id, hangup_by(leg))));
         told.visits.extend(visits.iter().enumerate().map(|(n, v)| self.visit_row(n, v, &legs, &row.call_id)));
         told.calls.push(row);
     }
@@ -301,7 +320,86 @@ impl<'a> Scene<'_, 'a, '_> {
         names.into_iter().collect::<Vec<_>>().join(",")
     }
 
-    fn leg_row(&self, leg: &Leg<'_>, call_id: &str) -> LegRow {
+    /// What each agent did. Between our own devices the one that calls has a part, too.
+    fn parts(&self, legs: &[Leg<'_>], call_id: &str, scope: Scope) -> Vec<LegSaid> {
+        let part = |uid: &str, agent: Option<String>, device: Option<String>, queue: Option<&str>| LegSaid {
+            at: Micros(0),
+            pbx: self.pbx.to_owned(),
+            leg_id: format!("{call_id}#{uid}"),
+            call_id: call_id.to_owned(),
+            agent,
+            device,
+            queue: queue.map(str::to_owned),
+            activities: Vec::new(),
+            is_answered: false,
+            withdrawn: false,
+        };
+        let mut parts: Vec<LegSaid> = Vec::with_capacity(legs.len());
+        for leg in legs {
+            // A trunk is nobody: whose telephone it reached is known by the number.
+            let reached = leg.index.filter(|&index| leg.queue.is_none() && self.company.roles[index] == Role::Outside);
+            let (agent, device) = match reached {
+                Some(index) => (None, self.company.lives[index].dials.iter().find_map(|dial| dialled_number(dial.2))),
+                None => (leg.agent.clone(), leg.device.as_deref()),
+            };
+            let said = part(leg.uid, agent, device.map(str::to_owned), leg.queue);
+            parts.push(LegSaid { activities: leg.activities.clone(), is_answered: leg.answered.is_some(), ..said });
+        }
+        let root = &self.company.lives[self.cast.root];
+        if let Some(device) = self.placed_by().filter(|_| self.company.roles[self.cast.root] == Role::Inside) {
+            let to = (scope != Scope::UnderWay || root.gone.is_some()).then_some(root.end);
+            let talks = Activity { doing: Doing::Talking, from: root.created, to };
+            let said = part(root.uid, Some(device.clone()), Some(device), None);
+            parts.push(LegSaid { activities: vec![talks], is_answered: true, ..said });
+        }
+        parts
+    }
+
+    /// What a call out costs is charged by the device that placed it.
+    fn call_out(&self, row: &CallRow) -> Option<Billable> {
+        let life = self.customer();
+        let up = life.up.filter(|_| self.cast.direction == Direction::Outbound)?;
+        let root = &self.company.lives[self.cast.root];
+        let placed = self.company.roles[self.cast.root] == Role::Inside;
+        Some(Billable {
+            charge_id: format!("call:{}", row.call_id),
+            what: BillableKind::CallOut,
+            pbx: self.pbx.to_owned(),
+            call_id: row.call_id.clone(),
+            leg_id: None,
+            device: placed.then(|| root.endpoint().to_owned()),
+            campaign: row.campaign.clone(),
+            number_e164: row.number_e164.clone(),
+            number_raw: row.number_raw.clone(),
+            answered_at: up,
+            up_ms: life.end.millis_since(up),
+            withdrawn: false,
+        })
+    }
+
+    /// A leg by a trunk: somebody's ordinary telephone.
+    fn external_leg(&self, leg: &Leg<'_>, row: &CallRow) -> Option<Billable> {
+        let index = leg.index.filter(|index| self.company.roles[*index] == Role::Outside)?;
+        let life = &self.company.lives[index];
+        let number = life.dials.iter().find_map(|dial| dialled_number(dial.2))?;
+        let up = life.up?;
+        Some(Billable {
+            charge_id: format!("leg:{}#{}", row.call_id, leg.uid),
+            what: BillableKind::ExternalLeg,
+            pbx: self.pbx.to_owned(),
+            call_id: row.call_id.clone(),
+            leg_id: Some(format!("{}#{}", row.call_id, leg.uid)),
+            device: leg.agent.clone(),
+            campaign: row.campaign.clone(),
+            number_e164: e164(number, self.settings.country.as_deref()),
+            number_raw: Some(number.to_owned()),
+            answered_at: up,
+            up_ms: life.end.millis_since(up),
+            withdrawn: false,
+        })
+    }
+
+    fn leg_row(&self, leg: &Leg<'_>, call_id: &str, hangup_by: Option<&'static str>) -> LegRow {
         LegRow {
             pbx: self.pbx.to_owned(),
             leg_id: format!("{call_id}#{}", leg.uid),
@@ -315,6 +413,9 @@ impl<'a> Scene<'_, 'a, '_> {
             ring_ms: Some(leg.answered.unwrap_or(leg.ended).millis_since(leg.offered)),
             talk_ms: leg.answered.map(|_| leg.talk_ms),
             hold_ms: leg.answered.map(|_| leg.hold_ms),
+            direction: self.cast.direction.name(),
+            transferred: leg.transferred,
+            hangup_by: hangup_by.filter(|_| leg.answered.is_some()),
             outcome: leg.outcome,
             version: 0,
             updated_at: Micros(0),

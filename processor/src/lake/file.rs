@@ -158,7 +158,8 @@ impl Bound {
             Kind::Text => String::from_utf8(bytes?.to_vec()).ok().map(Self::Text),
             Kind::Int => number(bytes?).map(Self::Int),
             Kind::Time => number(bytes?).map(Self::Time),
-            Kind::Bool => None,
+            // Delta wants no bounds of truths, and nobody looks for files by an amount.
+            Kind::Bool | Kind::Decimal => None,
         }
     }
 

@@ -17,9 +17,9 @@ use super::contact::{About, Contact, Open, Promise, ReachedBy, Where};
 use super::digest;
 use super::rows::RulesRow;
 use super::rulebook::{ALL_OTHERS, Kept, Rulebook};
-use super::store::{Store, name};
 use super::zones::Atlas;
 use crate::fold::{Effects, Fold};
+use crate::store::{Store, name};
 
 /// Contacts that are decided anew with one tick: a commit of them takes some tens of milliseconds.
 const SWEPT_AT_ONCE: usize = 500;

@@ -15,7 +15,6 @@ mod publishing;
 mod rows;
 mod rulebook;
 mod simulation;
-mod store;
 mod telling;
 mod windows;
 mod zones;

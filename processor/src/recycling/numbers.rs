@@ -16,8 +16,8 @@ use serde::{Deserialize, Serialize};
 use super::digest;
 use super::number::{Entry, Member, Number, Stage, Want};
 use super::rows::DoNotCallRow;
-use super::store::{Store, name};
 use crate::fold::{Effects, Fold};
+use crate::store::{Store, name};
 
 /// Numbers that are looked at with one tick: a commit of them takes some tens of milliseconds.
 const LOOKED_AT_ONCE: usize = 5_000;

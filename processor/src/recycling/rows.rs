@@ -4,7 +4,7 @@ use calltide_schemas::Micros;
 use calltide_schemas::recycling::CallingNumber;
 use serde::Serialize;
 
-use crate::fold::Row;
+use crate::fold::{Row, keyed_rows};
 
 /// A row of `contacts`.
 #[derive(Debug, Clone, Serialize)]
@@ -92,18 +92,4 @@ pub(super) struct DoNotCallRow {
     pub(super) updated_at: Micros,
 }
 
-macro_rules! rows {
-    ($($row:ty: $key:ident),+) => {$(
-        impl Row for $row {
-            fn key(&self) -> &str {
-                &self.$key
-            }
-
-            fn version(&self) -> i64 {
-                self.version
-            }
-        }
-    )+};
-}
-
-rows!(ContactRow: contact_key, VerdictRow: verdict_id, RulesRow: rules_id, DoNotCallRow: entry_id);
+keyed_rows!(ContactRow: contact_key, VerdictRow: verdict_id, RulesRow: rules_id, DoNotCallRow: entry_id);

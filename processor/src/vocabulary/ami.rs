@@ -7,7 +7,7 @@ use calltide_schemas::{Micros, ami_text::unescape, envelope::Envelope, status::D
 
 use super::{
     Birth, BridgeKind, CompletedBy, Decoded, Listed, ListedState, OriginateResponse, QueueExit, Reading, Said, Teller,
-    TransferKind, What, Who, bridge_kind, cel, dialler, filled,
+    TransferKind, What, Who, bridge_kind, cel, dialler, filled, members,
 };
 
 /// Decodes one AMI event.
@@ -103,7 +103,7 @@ fn queue(e: Event<'_>, name: &str, out: &mut Decoded) {
             };
             e.say("", What::Completed { queue: queue(), member: member(), by }, out);
         }
-        _ => {}
+        _ => members::of_ami(e, name, out),
     }
 }
 
@@ -257,13 +257,13 @@ fn clock_time_ms(text: &str) -> Option<i64> {
 
 /// An event's fields, by name.
 #[derive(Clone, Copy)]
-struct Event<'a> {
+pub(super) struct Event<'a> {
     event: &'a Envelope<'a>,
-    at: Micros,
+    pub(super) at: Micros,
 }
 
 impl<'a> Event<'a> {
-    fn get(&self, name: &str) -> &'a str {
+    pub(super) fn get(&self, name: &str) -> &'a str {
         self.event.header(name).unwrap_or("")
     }
 

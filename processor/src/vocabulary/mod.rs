@@ -6,10 +6,12 @@
 
 pub mod ami;
 pub mod cel;
+mod members;
 pub mod queue_log;
 
 use std::collections::BTreeMap;
 
+use calltide_schemas::agents::{Member, MemberWhat};
 use calltide_schemas::{Micros, envelope::Envelope, envelope::Source, status::DialStatus};
 use serde::{Deserialize, Serialize};
 
@@ -296,6 +298,31 @@ pub enum Said {
     ShutDown {
         /// When.
         at: Micros,
+    },
+    /// Something about a queue's member or an agent.
+    Member {
+        /// When.
+        at: Micros,
+        /// Who told it.
+        teller: Teller,
+        /// Whom it is about.
+        member: Member,
+        /// What happened.
+        what: MemberWhat,
+    },
+    /// All members of all queues were named just before.
+    MembersListed {
+        /// When.
+        at: Micros,
+    },
+    /// A phone registered, or, without an address, is gone.
+    Registered {
+        /// When.
+        at: Micros,
+        /// The endpoint, e.g. `PJSIP/101`.
+        device: Box<str>,
+        /// The IP address that it is registered from.
+        address: Option<Box<str>>,
     },
 }
 

@@ -1,10 +1,10 @@
 //! queue_log lines to facts: one `match` on the event's word. Times are whole seconds; the subject is the caller's channel.
 //!
-//! Lines of agents and members (ADDMEMBER, PAUSE, AGENTLOGIN, …) say nothing of a call and decode to nothing here.
+//! Lines of agents and members (ADDMEMBER, PAUSE, AGENTLOGIN, …) say nothing of a call: see `members`.
 
 use calltide_schemas::envelope::Envelope;
 
-use super::{CompletedBy, Decoded, QueueExit, Said, Teller, TransferKind, What, filled};
+use super::{CompletedBy, Decoded, QueueExit, Said, Teller, TransferKind, What, filled, members};
 
 /// Decodes one line: time, call id, queue, agent, event, data….
 pub fn decode(line: &Envelope<'_>) -> Decoded {
@@ -45,7 +45,15 @@ pub fn decode(line: &Envelope<'_>) -> Decoded {
             out.say(line.at, Teller::QueueLog, uid, completed(CompletedBy::Transfer));
             moved(TransferKind::Attended, None)
         }
-        _ => return out,
+        _ => {
+            if event == "AGENTLOGIN" {
+                // The channel on which the agent stays for the shift.
+                let app = What::App { name: "AgentLogin".into(), data: None, exten: None };
+                out.say(line.at, Teller::QueueLog, uid, app);
+            }
+            out.said.extend(members::of_queue_log(line.at, event, [field(2), field(3), field(5)]));
+            return out;
+        }
     };
     if uid != "NONE" && uid != "REALTIME" && uid != "MANAGER" && uid != "CLI" {
         out.say(line.at, Teller::QueueLog, uid, what);

@@ -236,7 +236,7 @@ fn rows_are_as_the_tables_say() {
         for column in table.columns {
             let value = &row[column.name];
             let fits = match column.kind {
-                Kind::Text => value.is_string(),
+                Kind::Text | Kind::Decimal => value.is_string(),
                 Kind::Int | Kind::Time => value.is_i64(),
                 Kind::Bool => value.is_boolean(),
             };

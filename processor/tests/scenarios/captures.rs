@@ -100,7 +100,7 @@ fn unexpected(capture: &str, mode: Mode, found: &[Difference]) -> Vec<String> {
     new.chain(gone).collect()
 }
 
-fn imported(folder: &Path, pbx: &str, mode: Mode) -> Replay {
+pub(crate) fn imported(folder: &Path, pbx: &str, mode: Mode) -> Replay {
     let scratch = tempfile::tempdir().unwrap();
     let mut plan = ImportPlan { pbx: Some(pbx.to_owned()), ..ImportPlan::default() };
     if mode != Mode::Files {

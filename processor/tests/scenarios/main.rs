@@ -7,6 +7,8 @@
 
 mod outbound;
 
+mod agents;
+
 mod inbound;
 
 mod queues;

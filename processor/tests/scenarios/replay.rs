@@ -3,9 +3,11 @@
 use std::collections::BTreeMap;
 
 use calltide_eventlog::{Output, Record};
+use calltide_processor::agents::Agents;
 use calltide_processor::calls::{CallSettings, Calls};
 use calltide_processor::fold::{Effects, Fold, Measure};
 use calltide_schemas::tables::TABLES;
+use calltide_schemas::topics::IN_AGENTS;
 use serde_json::{Map, Value};
 
 /// A row as it was published.
@@ -77,22 +79,36 @@ impl Replay {
         self.state.len()
     }
 
+    /// What the fold of agents makes of what it was told, and what it ignored.
+    pub(crate) fn agents(&self) -> (Tables, BTreeMap<&'static str, u64>) {
+        let mut fold = Agents::new();
+        let mut effects = Effects::default();
+        for output in self.outputs.iter().filter(|output| output.topic == IN_AGENTS) {
+            fold.apply(&output.record, &mut effects);
+        }
+        (tables(&effects.outputs), effects.notes)
+    }
+
     /// What a reader sees: the latest row of each key, withdrawn ones left out.
     pub(crate) fn tables(&self) -> Tables {
-        let mut tables = Tables::new();
-        for output in &self.outputs {
-            // What recycling is told is no table's.
-            let Some(table) = TABLES.iter().find(|t| t.topic == output.topic) else { continue };
-            let rows = tables.entry(table.name).or_default();
-            let key = String::from_utf8(output.record.key.clone()).unwrap();
-            match &output.record.payload {
-                Some(payload) => rows.insert(key, serde_json::from_slice(payload).unwrap()),
-                None => rows.remove(&key),
-            };
-        }
-        tables.retain(|_, rows| !rows.is_empty());
-        tables
+        tables(&self.outputs)
     }
+}
+
+fn tables(outputs: &[Output]) -> Tables {
+    let mut tables = Tables::new();
+    for output in outputs {
+        // What other folds are told is no table's.
+        let Some(table) = TABLES.iter().find(|t| t.topic == output.topic) else { continue };
+        let rows = tables.entry(table.name).or_default();
+        let key = String::from_utf8(output.record.key.clone()).unwrap();
+        match &output.record.payload {
+            Some(payload) => rows.insert(key, serde_json::from_slice(payload).unwrap()),
+            None => rows.remove(&key),
+        };
+    }
+    tables.retain(|_, rows| !rows.is_empty());
+    tables
 }
 
 /// The rows of one table, in the order of keys.

@@ -5,6 +5,7 @@
 //! the local hour with its offset from UTC (`2026-10-25T02:00+02:00`), so that the hour that comes twice in autumn stays two
 //! hours. They know no tables.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use arrow::array::{AsArray, StringBuilder};
@@ -24,12 +25,21 @@ pub(super) fn functions() -> [ScalarUDF; 4] {
     [Length::Hour, Length::Day, Length::Week, Length::Month].map(|length| ScalarUDF::from(LocalBucket::new(length)))
 }
 
+/// How long a bucket is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-enum Length {
+pub(super) enum Length {
     Hour,
     Day,
     Week,
     Month,
+}
+
+impl Length {
+    /// The one of that name.
+    pub(super) fn named(name: &str) -> Option<Self> {
+        let named = [("hour", Self::Hour), ("day", Self::Day), ("week", Self::Week), ("month", Self::Month)];
+        named.into_iter().find(|(known, _)| *known == name).map(|(_, length)| length)
+    }
 }
 
 #[derive(Debug, PartialEq, Eq, Hash)]
@@ -39,10 +49,46 @@ struct LocalBucket {
 }
 
 /// A bucket: `[from, to)` in microseconds, and what it is called.
-struct Bucket {
-    from: i64,
-    to: i64,
+#[derive(Debug, Clone)]
+pub(super) struct Bucket {
+    pub(super) from: i64,
+    pub(super) to: i64,
     label: String,
+}
+
+/// The buckets of a zone, as far as they were asked for: rows of many agents come to the same ones again and again.
+#[derive(Debug, Clone)]
+pub(super) struct Calendar {
+    length: Length,
+    zone: TimeZone,
+    known: BTreeMap<i64, Bucket>,
+    last: Option<Bucket>,
+}
+
+impl Calendar {
+    pub(super) fn new(length: Length, zone: &str) -> Result<Self> {
+        let zone = TimeZone::get(zone).map_err(outside)?;
+        Ok(Self { length, zone, known: BTreeMap::new(), last: None })
+    }
+
+    /// The bucket that a moment is in.
+    pub(super) fn at(&mut self, micros: i64) -> Result<&Bucket> {
+        let within = |bucket: &Bucket| (bucket.from..bucket.to).contains(&micros);
+        if !self.last.as_ref().is_some_and(within) {
+            let known =
+                self.known.range(..=micros).next_back().map(|(_, bucket)| bucket).filter(|b| within(b)).cloned();
+            let found = match known {
+                Some(bucket) => bucket,
+                None => {
+                    let bucket = bucket(self.length, &self.zone, micros).map_err(outside)?;
+                    self.known.insert(bucket.from, bucket.clone());
+                    bucket
+                }
+            };
+            self.last = Some(found);
+        }
+        self.last.as_ref().ok_or_else(|| DataFusionError::Execution(format!("no bucket holds {micros}")))
+    }
 }
 
 impl LocalBucket {
@@ -74,23 +120,16 @@ impl ScalarUDFImpl for LocalBucket {
         let [at, ColumnarValue::Scalar(ScalarValue::Utf8(Some(zone)))] = args.args.as_slice() else {
             return exec_err!("{} takes a time and the name of one time zone", self.name());
         };
-        let zone = TimeZone::get(zone).map_err(outside)?;
+        let mut calendar = Calendar::new(self.length, zone)?;
         let at = at.to_array(args.number_rows)?;
         let times = at.as_primitive::<TimestampMicrosecondType>();
         let mut labels = StringBuilder::new();
-        // Rows come roughly in the order of time: the bucket of the last one mostly fits.
-        let mut last: Option<Bucket> = None;
         for time in times {
             let Some(time) = time else {
                 labels.append_null();
                 continue;
             };
-            let bucket = match last.take().filter(|b| (b.from..b.to).contains(&time)) {
-                Some(bucket) => bucket,
-                None => bucket(self.length, &zone, time).map_err(outside)?,
-            };
-            labels.append_value(&bucket.label);
-            last = Some(bucket);
+            labels.append_value(&calendar.at(time)?.label);
         }
         Ok(ColumnarValue::Array(Arc::new(labels.finish())))
     }

@@ -20,6 +20,7 @@ use datafusion::logical_expr::{Expr, ExprFunctionExt, LogicalPlan, LogicalPlanBu
 use super::fact;
 use super::hidden::NotReplaced;
 use super::moment::TableMoment;
+use super::pieces::AGENT_INTERVALS;
 use super::scan::LakeTable;
 
 /// The view with the columns of all tables.
@@ -43,6 +44,14 @@ impl Tables {
             laid.insert(moment.def.name, lay(moment)?);
         }
         Ok(Self { laid })
+    }
+
+    /// What agents did, to be cut.
+    pub(super) fn intervals(&self) -> Result<Arc<dyn TableProvider>> {
+        if let Some(laid) = self.laid.get(AGENT_INTERVALS) {
+            return Ok(Arc::clone(laid));
+        }
+        Ok(Arc::new(EmptyTable::new(columns_of(AGENT_INTERVALS).unwrap_or_else(|| Arc::new(Schema::empty())))))
     }
 
     /// All tables without rows, none of them put together of others: what plans are made over before it is known what there is.
@@ -142,6 +151,7 @@ fn columns() -> Result<Arc<dyn TableProvider>> {
                 Kind::Int => "bigint",
                 Kind::Bool => "boolean",
                 Kind::Time => "timestamp with time zone",
+                Kind::Decimal => "numeric",
             };
             rows.push([def.name, column.name, kind, column.doc]);
         }

@@ -18,6 +18,7 @@ use super::admission::{Author, Lane};
 use super::catalog::Tables;
 use super::lacking::Lacking;
 use super::parameters::Typed;
+use super::pieces::{AGENT_INTERVALS, AGENT_PIECES};
 use super::question::{Description, Question, Sql};
 use super::session::over;
 use super::{Inner, QueryError, gateway, guard, output, ready, weight};
@@ -120,7 +121,8 @@ impl Inner {
     /// The tables that a statement names; what is not a table of ours is for the planner to complain of.
     fn tables_of(&self, statement: &Statement) -> Result<Vec<&'static TableDef>, QueryError> {
         let references = self.session.resolve_table_references(statement).map_err(|e| QueryError::from_plan(&e))?;
-        Ok(references.iter().filter_map(|r| table(r.table())).collect())
+        let read = |name| if name == AGENT_PIECES { AGENT_INTERVALS } else { name };
+        Ok(references.iter().filter_map(|r| table(read(r.table()))).collect())
     }
 
     /// The present moment of these tables.

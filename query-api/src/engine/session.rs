@@ -11,6 +11,7 @@ use datafusion::execution::{FunctionRegistry, SessionState, SessionStateBuilder}
 use datafusion::prelude::SessionConfig;
 
 use super::catalog::Tables;
+use super::pieces::{AGENT_PIECES, AgentPieces};
 use super::{buckets, functions};
 
 /// The names that a table may be written with.
@@ -51,12 +52,14 @@ pub(super) fn session(threads: usize, env: &Arc<RuntimeEnv>) -> Result<SessionSt
 
 /// The session with these tables; it begins now.
 pub(super) fn over(session: &SessionState, tables: Tables) -> Result<SessionState> {
+    let pieces = AgentPieces(tables.intervals()?);
     let catalog = MemoryCatalogProvider::new();
     catalog.register_schema(SCHEMA, Arc::new(tables))?;
     let catalogs = MemoryCatalogProviderList::new();
     catalogs.register_catalog(CATALOG.to_owned(), Arc::new(catalog));
     let mut state =
         SessionStateBuilder::new_from_existing(session.clone()).with_catalog_list(Arc::new(catalogs)).build();
+    state.register_udtf(AGENT_PIECES, Arc::new(pieces));
     // `now()` is the moment at which the query begins.
     state.mark_start_execution();
     Ok(state)

@@ -5,10 +5,15 @@
 //! Without configured users it serves the loopback interface only, see [`serve`].
 
 mod accept;
+mod agents;
 mod body;
+mod callers;
 mod calls;
+mod charges;
 mod contacts;
+mod directory;
 mod health;
+mod live;
 mod openapi;
 mod outcomes;
 mod params;
@@ -17,6 +22,7 @@ mod queues;
 mod recycling;
 mod serve;
 mod sql;
+mod terminals;
 
 pub use health::{health_router, waiting_router};
 pub use openapi::openapi;
@@ -33,6 +39,7 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 
 use crate::Engine;
+use crate::agents::Terminals;
 use crate::recycling::Recycling;
 use problem::Problem;
 
@@ -47,7 +54,16 @@ pub type MetricsText = Arc<dyn Fn() -> String + Send + Sync>;
 struct App {
     engine: Arc<Engine>,
     metrics: Option<MetricsText>,
-    recycling: Option<Arc<Recycling>>,
+    doors: Option<Doors>,
+}
+
+/// Where people and programs say something, over a log that can be written to.
+#[derive(Clone)]
+pub struct Doors {
+    /// Lists, promises, and the way of dialers.
+    pub recycling: Arc<Recycling>,
+    /// Agents' terminals, and the directory.
+    pub terminals: Arc<Terminals>,
 }
 
 /// Why the door stays closed.
@@ -66,11 +82,16 @@ pub enum ServeError {
     Io(#[from] std::io::Error),
 }
 
-/// All routes over one engine. `metrics` is what `/metrics` shows; without `recycling` nothing can be said to it.
-pub fn router(engine: Arc<Engine>, metrics: Option<MetricsText>, recycling: Option<Arc<Recycling>>) -> Router {
+/// All routes over one engine. `metrics` is what `/metrics` shows; without `doors` nothing can be said, only asked.
+pub fn router(engine: Arc<Engine>, metrics: Option<MetricsText>, doors: Option<Doors>) -> Router {
     Router::new()
         .route("/api/v1/reports/outcomes", get(outcomes::outcomes))
         .route("/api/v1/reports/queues", get(queues::queues))
+        .route("/api/v1/reports/agents", get(agents::agents))
+        .route("/api/v1/reports/teams", get(agents::teams))
+        .route("/api/v1/reports/callers", get(callers::callers))
+        .route("/api/v1/live", get(live::live))
+        .route("/api/v1/reports/charges", get(charges::charges))
         .route("/api/v1/reports/recycling", get(contacts::recycling))
         .route("/api/v1/recycling/due", get(recycling::due))
         .route("/api/v1/recycling/ack", post(recycling::ack))
@@ -80,6 +101,9 @@ pub fn router(engine: Arc<Engine>, metrics: Option<MetricsText>, recycling: Opti
         .route("/api/v1/contacts/callback", post(recycling::promise))
         .route("/api/v1/contacts/{campaign}/{*contact}", get(contacts::show))
         .route("/api/v1/do-not-call", post(recycling::list))
+        .route("/api/v1/agents/{id}/terminals", post(terminals::say))
+        .route("/api/v1/directory", get(directory::list))
+        .route("/api/v1/directory/{kind}/{*id}", get(directory::show).put(directory::put).delete(directory::remove))
         .route("/api/v1/calls", get(calls::list))
         .route("/api/v1/calls/{*id}", get(calls::show))
         .route("/api/v1/sql", get(sql::by_get).post(sql::by_post))
@@ -92,7 +116,7 @@ pub fn router(engine: Arc<Engine>, metrics: Option<MetricsText>, recycling: Opti
         .layer(DefaultBodyLimit::max(BODY_BYTES_MAX))
         .layer(middleware::from_fn(from_no_other_site))
         .layer(middleware::from_fn(only_by_a_local_name))
-        .with_state(App { engine, metrics, recycling })
+        .with_state(App { engine, metrics, doors })
 }
 
 /// Refuses requests that came by a name of somebody else's: a web page can make its own name point here, and its script in

@@ -4,18 +4,26 @@ use axum::http::header;
 use axum::response::IntoResponse;
 use utoipa::OpenApi;
 
-use super::{calls, contacts, health, outcomes, problem, queues, recycling, sql};
+use super::{
+    agents, callers, calls, charges, contacts, directory, health, live, outcomes, problem, queues, recycling, sql,
+    terminals,
+};
 
 #[derive(OpenApi)]
 #[openapi(
     info(
         title = "Calltide",
-        description = "Reports and calls, and the way of dialers. Results are JSON (an array of objects), CSV or an Arrow stream by \
+        description = "Reports and calls, the way of dialers, agents' terminals and the directory. Results are JSON (an array of objects), CSV or an Arrow stream by \
                        `Accept`; errors are problem details (RFC 9457).",
     ),
     paths(
         outcomes::outcomes,
         queues::queues,
+        agents::agents,
+        agents::teams,
+        callers::callers,
+        live::live,
+        charges::charges,
         contacts::recycling,
         calls::list,
         calls::show,
@@ -27,6 +35,11 @@ use super::{calls, contacts, health, outcomes, problem, queues, recycling, sql};
         recycling::due,
         recycling::ack,
         recycling::follow,
+        terminals::say,
+        directory::list,
+        directory::show,
+        directory::put,
+        directory::remove,
         sql::by_get,
         sql::by_post,
         health::alive,
@@ -38,6 +51,7 @@ use super::{calls, contacts, health, outcomes, problem, queues, recycling, sql};
         problem::Problem,
         calls::Call,
         contacts::Contact,
+        live::LiveAnswer,
         recycling::DueAnswer,
         recycling::AckBody,
         recycling::AckAnswer,
@@ -46,6 +60,9 @@ use super::{calls, contacts, health, outcomes, problem, queues, recycling, sql};
         recycling::StandingBody,
         recycling::CallbackBody,
         recycling::DoNotCallBody,
+        terminals::TerminalBody,
+        terminals::TerminalAnswer,
+        directory::EntryRow,
         sql::SqlBody,
     ))
 )]

@@ -56,6 +56,11 @@ impl Problem {
         Self::new(StatusCode::CONFLICT, "conflict", "It is not so any more", detail)
     }
 
+    /// It was understood, and may not be done.
+    pub(super) fn not_done(detail: impl Into<String>) -> Self {
+        Self::new(StatusCode::CONFLICT, "not-done", "It was not done", detail)
+    }
+
     /// The request was sent to a name that is not this machine's own.
     pub(super) fn misdirected(name: &str) -> Self {
         let detail = format!("`{name}` is not served here; a proxy must send the Host `localhost`");

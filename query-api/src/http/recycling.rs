@@ -39,7 +39,7 @@ const CONTACTS_MAX: usize = 1_000;
 const LEASE_DEFAULT_S: u64 = 60;
 const LEASE_MAX_S: u64 = 3_600;
 /// Who says what a request does not say.
-const WHO: &str = "the HTTP API";
+pub(super) const WHO: &str = "the HTTP API";
 
 /// What is asked of the due.
 #[derive(Debug, Deserialize, utoipa::IntoParams)]
@@ -425,12 +425,13 @@ async fn take(app: &App, said: Vec<Intake>) -> Result<StatusCode, Problem> {
 }
 
 fn country(app: &App) -> Option<String> {
-    app.recycling.as_ref().and_then(|recycling| recycling.country()).map(str::to_owned)
+    app.doors.as_ref().and_then(|doors| doors.recycling.country()).map(str::to_owned)
 }
 
 fn recycling(app: &App) -> Result<&Arc<Recycling>, Problem> {
-    app.recycling
+    app.doors
         .as_ref()
+        .map(|doors| &doors.recycling)
         .ok_or_else(|| Problem::unavailable("there is no log here that could be written to".to_owned()))
 }
 
@@ -440,6 +441,6 @@ impl From<RecyclingError> for Problem {
     }
 }
 
-fn now() -> Micros {
+pub(super) fn now() -> Micros {
     Micros(Timestamp::now().as_microsecond())
 }

@@ -5,6 +5,7 @@
 
 use std::future::Future;
 use std::io::{self, IoSlice};
+use std::net::SocketAddr;
 use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::task::{Context, Poll};
@@ -12,6 +13,7 @@ use std::time::Duration;
 
 use axum::Router;
 use axum::body::Body;
+use axum::extract::ConnectInfo;
 use hyper::server::conn::http1;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
@@ -108,11 +110,11 @@ async fn take(
             next = next => next,
         };
         match accepted {
-            Ok((stream, _)) => {
+            Ok((stream, peer)) => {
                 let (router, stopping) = (router.clone(), stopping.clone());
                 connections.spawn(async move {
                     let _place = place;
-                    talk(stream, router, limits, stopping).await;
+                    talk((stream, peer), router, limits, stopping).await;
                 });
             }
             Err(error) => {
@@ -126,8 +128,17 @@ async fn take(
     while connections.join_next().await.is_some() {}
 }
 
-async fn talk(stream: TcpStream, router: Router, limits: ServeLimits, mut stopping: watch::Receiver<bool>) {
-    let service = router.map_request(|request: hyper::Request<hyper::body::Incoming>| request.map(Body::new));
+async fn talk(
+    (stream, peer): (TcpStream, SocketAddr),
+    router: Router,
+    limits: ServeLimits,
+    mut stopping: watch::Receiver<bool>,
+) {
+    let service = router.map_request(move |request: hyper::Request<hyper::body::Incoming>| {
+        let mut request = request.map(Body::new);
+        request.extensions_mut().insert(ConnectInfo(peer));
+        request
+    });
     let mut protocol = http1::Builder::new();
     protocol.timer(TokioTimer::new()).header_read_timeout(limits.head_patience);
     let stream = TokioIo::new(Patient { stream, patience: limits.send_patience, stalled: None, sent: 0 });

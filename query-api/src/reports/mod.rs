@@ -2,7 +2,11 @@
 //!
 //! A report writes one SQL query from the metrics in `schemas` and lets the [`crate::engine`] answer it.
 
+pub mod agents;
+pub mod callers;
+pub mod charges;
 mod instant;
+pub mod live;
 pub mod outcomes;
 pub mod queues;
 pub mod recycling;

@@ -94,6 +94,7 @@ fn full(def: &TableDef, row: Value) -> Value {
             (Null::Yes, _) => Value::Null,
             (Null::No, Kind::Text) => json!(""),
             (Null::No, Kind::Int | Kind::Time) => json!(0),
+            (Null::No, Kind::Decimal) => json!("0"),
             (Null::No, Kind::Bool) => json!(false),
         };
         all.insert(column.name.to_owned(), value);
@@ -189,6 +190,7 @@ fn delta_schema(def: &TableDef) -> String {
             Kind::Int => "long",
             Kind::Bool => "boolean",
             Kind::Time => "timestamp",
+            Kind::Decimal => "decimal(18,6)",
         };
         field(column.name, kind)
     });
@@ -255,8 +257,13 @@ impl EventLog for MemoryLog {
         Ok(Vec::new())
     }
 
-    fn wait(&self, _: u64, _: Duration) -> u64 {
-        self.topics.lock().unwrap().values().map(Vec::len).sum::<usize>() as u64
+    fn wait(&self, seen: u64, _: Duration) -> u64 {
+        let now = self.topics.lock().unwrap().values().map(Vec::len).sum::<usize>() as u64;
+        if now == seen {
+            // Whoever follows does not spin.
+            std::thread::sleep(Duration::from_millis(1));
+        }
+        now
     }
 
     fn worker(&self, _: &str, _: &str) -> LogResult<Box<dyn Worker>> {

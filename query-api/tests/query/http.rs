@@ -108,6 +108,37 @@ async fn csv_says_that_it_has_no_lists() {
 }
 
 #[tokio::test]
+async fn agents_teams_and_the_present_are_told() {
+    let bench = Bench::new();
+    bench.publish(
+        "agent_intervals",
+        json!({
+            "interval_id": "p/anna@1", "person": "p/anna", "agent": "anna", "team": "blue", "session_id": "1",
+            "state": "available", "at_once": 1, "started_at": at("2026-03-01T09:50:00Z"), "version": 1,
+        }),
+    );
+    let times = "from=2026-03-01T10:00&to=2026-03-01T11:00&tz=UTC&now=2026-03-01T12:00";
+    for (path, group, name) in [
+        (format!("/api/v1/reports/agents?{times}"), "agent", "anna"),
+        (format!("/api/v1/reports/teams?{times}"), "team", "blue"),
+        (format!("/api/v1/reports/agents?by=hour&{times}"), "hour", "2026-03-01T10:00+00:00"),
+    ] {
+        let (status, rows) = get(&bench, &path).await;
+        assert_eq!(status, StatusCode::OK, "{path}: {rows}");
+        assert_eq!((&rows[0][group], &rows[0]["login_ms"]), (&json!(name), &json!(3_600_000)), "{path}");
+        assert_eq!(rows[1][group], "total", "{path}");
+    }
+    let request = Request::get("/api/v1/reports/teams").header(header::ACCEPT, "text/csv").body(Body::empty()).unwrap();
+    let (_, kind, _, body) = send(&bench, request).await;
+    assert!(kind == "text/csv" && body.starts_with("team,logins,first_login_at,"), "{kind}: {body}");
+
+    let (status, live) = get(&bench, "/api/v1/live?now=2026-03-01T10:00:00Z").await;
+    assert_eq!((status, &live["at"]), (StatusCode::OK, &json!("2026-03-01T10:00:00Z")));
+    assert_eq!((&live["agents"][0]["state"], &live["agents"][0]["for_ms"]), (&json!("available"), &json!(600_000)));
+    assert_eq!(live["queues"], json!([]));
+}
+
+#[tokio::test]
 async fn errors_are_problem_details() {
     let bench = Bench::new();
     for (path, status, kind) in [
@@ -123,6 +154,11 @@ async fn errors_are_problem_details() {
         ("/api/v1/reports/queues?by=agent", 400, "invalid"),
         ("/api/v1/reports/queues?within_s=-1", 400, "invalid"),
         ("/api/v1/reports/queues?tz=Mars/Olympus", 400, "invalid"),
+        ("/api/v1/reports/agents?by=colour", 400, "invalid"),
+        ("/api/v1/reports/agents?short_s=-1", 400, "invalid"),
+        ("/api/v1/reports/teams?tz=Mars/Olympus", 400, "invalid"),
+        ("/api/v1/live?now=yesterday", 400, "invalid"),
+        ("/api/v1/live?tz=Mars/Olympus", 400, "invalid"),
         ("/api/v1/calls?limit=0", 400, "invalid"),
         ("/api/v1/calls?cursor=x", 400, "invalid"),
         ("/api/v1/calls?status=anwsered", 400, "invalid"),

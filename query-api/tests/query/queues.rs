@@ -86,6 +86,7 @@ const WORKED: [&str; 16] = [
 async fn every_metric_as_computed_by_hand() {
     let expected = [
         ("offered", json!(16)),
+        ("waiting", json!(0)),
         ("answered", json!(4)),
         ("abandoned", json!(3)),
         ("timeout", json!(1)),
@@ -128,6 +129,22 @@ async fn every_metric_as_computed_by_hand() {
             assert_eq!(row.as_object().unwrap().len(), expected.len() + query.by.len(), "each metric is in the table");
         }
     }
+}
+
+/// Who still waits was offered to nobody yet: they stand beside, and are in no other figure.
+#[tokio::test]
+async fn who_still_waits_stands_beside() {
+    let lines = [&WORKED[..], &["p/17#1 sales 09:16:00 waiting 3.000", "p/08#2 sales 09:16:30 waiting 0.000"]].concat();
+    let (before, after) = (report(&with(&WORKED), by(&[Dimension::Queue])).await, with(&lines));
+    let after = report(&after, by(&[Dimension::Queue])).await;
+    for (name, value) in before[0].as_object().unwrap() {
+        assert_eq!(after[0][name], if name == "waiting" { json!(2) } else { value.clone() }, "{name}");
+    }
+    // The call that timed out waits again: as a call it is not over.
+    assert_eq!(
+        pick(&after, &["queue", "offered", "timeout", "waiting"]),
+        json!([["sales", 16, 1, 2], ["total", 15, 0, 2]])
+    );
 }
 
 #[tokio::test]

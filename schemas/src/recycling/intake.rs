@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{CallingNumber, ContactKey, ForContacts, ForNumbers, Loaded};
 use crate::Micros;
+use crate::agents::ForAgents;
 use crate::numbers::e164;
 
 /// Longer ids are no ids.
@@ -24,6 +25,8 @@ pub enum Intake {
     Number(Box<ForNumbers>),
     /// All numbers that begin so: every partition is told.
     AllNumbers(Box<ForNumbers>),
+    /// Agents, or the directory.
+    Agents(Box<ForAgents>),
 }
 
 /// What keys a record in its topic.
@@ -59,7 +62,7 @@ impl Intake {
         match self {
             Self::Contact(said) => contact_of(said).map_or(IntakeKey::All, IntakeKey::Contact),
             Self::Number(said) => number_of(said).cloned().map_or(IntakeKey::All, IntakeKey::Number),
-            Self::AllContacts(_) | Self::AllNumbers(_) => IntakeKey::All,
+            Self::AllContacts(_) | Self::AllNumbers(_) | Self::Agents(_) => IntakeKey::All,
         }
     }
 }

@@ -1,6 +1,6 @@
 //! `legs`: one row per agent's or device's part in a call.
 
-use super::{Column, TableDef, int, maybe_int, maybe_text, maybe_time, text, time};
+use super::{Column, TableDef, int, maybe_flag, maybe_int, maybe_text, maybe_time, text, time};
 
 /// One row per agent's part.
 pub(super) const TABLE: TableDef = TableDef {
@@ -26,6 +26,9 @@ const COLUMNS: &[Column] = &[
     maybe_int("ring_ms", "from the offer to the answer or the end, in ms"),
     maybe_int("talk_ms", "in conversation with the customer, without hold, in ms"),
     maybe_int("hold_ms", "on hold, in ms"),
+    maybe_text("direction", "of the call: inbound, outbound or internal"),
+    maybe_flag("transferred", "whether this agent moved the call on: blind, or after asking"),
+    maybe_text("hangup_by", "who hung up first, where this part was the call's last: agent, customer or system"),
     text("outcome", "answered, missed, refused, elsewhere, caller_left or unreachable"),
     int("version", "1, 2, …: a later one replaces the earlier"),
     time("updated_at", "the PBX's clock when this version was made"),

@@ -3,9 +3,14 @@
 //! The Arrow schema, the JSON Schema of the facts, the SQL column comments and the data dictionary all come from here.
 //! A fact's payload is one JSON object with exactly these columns; times are microseconds since 1970 UTC.
 
+mod agent_intervals;
+mod agent_names;
+mod agent_sessions;
 mod attempts;
 mod calls;
+mod charges;
 mod contacts;
+mod directory;
 mod do_not_call;
 mod inputs;
 mod legs;
@@ -31,7 +36,16 @@ pub enum Kind {
     Bool,
     /// A point in time, microseconds, UTC.
     Time,
+    /// An exact decimal number with [`DECIMAL_SCALE`] digits after its point, e.g. an amount of money. In payloads it is text,
+    /// such as `0.0375`, since many readers take a JSON number for a binary fraction.
+    Decimal,
 }
+
+/// Digits of a [`Kind::Decimal`] in all: as many as fit 64 bits in a file, so that millions are exact.
+pub const DECIMAL_DIGITS: u8 = 18;
+
+/// Those of them after the point: a call's price has four or five, and of billions of them none is rounded noticeably.
+pub const DECIMAL_SCALE: i8 = 6;
 
 /// Whether a column may be null.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -91,6 +105,11 @@ pub const TABLES: &[&TableDef] = &[
     &verdicts::TABLE,
     &rules::TABLE,
     &do_not_call::TABLE,
+    &agent_sessions::TABLE,
+    &agent_intervals::TABLE,
+    &agent_names::TABLE,
+    &directory::TABLE,
+    &charges::TABLE,
 ];
 
 /// The table of that name.
@@ -110,15 +129,22 @@ impl TableDef {
     }
 }
 
+impl Kind {
+    /// How Arrow holds it.
+    pub fn data_type(self) -> DataType {
+        match self {
+            Self::Text => DataType::Utf8,
+            Self::Int => DataType::Int64,
+            Self::Bool => DataType::Boolean,
+            Self::Time => DataType::Timestamp(TimeUnit::Microsecond, Some("UTC".into())),
+            Self::Decimal => DataType::Decimal128(DECIMAL_DIGITS, DECIMAL_SCALE),
+        }
+    }
+}
+
 impl Column {
     fn field(&self) -> Field {
-        let kind = match self.kind {
-            Kind::Text => DataType::Utf8,
-            Kind::Int => DataType::Int64,
-            Kind::Bool => DataType::Boolean,
-            Kind::Time => DataType::Timestamp(TimeUnit::Microsecond, Some("UTC".into())),
-        };
-        Field::new(self.name, kind, self.null == Null::Yes)
+        Field::new(self.name, self.kind.data_type(), self.null == Null::Yes)
             .with_metadata([("comment".to_owned(), self.doc.to_owned())].into())
     }
 }
@@ -153,4 +179,8 @@ const fn time(name: &'static str, doc: &'static str) -> Column {
 
 const fn maybe_time(name: &'static str, doc: &'static str) -> Column {
     Column { name, kind: Kind::Time, null: Null::Yes, doc }
+}
+
+const fn maybe_decimal(name: &'static str, doc: &'static str) -> Column {
+    Column { name, kind: Kind::Decimal, null: Null::Yes, doc }
 }

@@ -22,7 +22,8 @@ const COLUMNS: &[Column] = &[
     maybe_time("left_at", "when the caller was answered or left"),
     text(
         "outcome",
-        "answered, abandoned, timeout, key, callback, empty, withdrawn, transferred, lost, full or join_empty",
+        "answered, abandoned, timeout, key, callback, empty, withdrawn, transferred, lost, full or join_empty; waiting \
+         while the caller waits",
     ),
     int("wait_ms", "from entry to answer or leaving, in ms"),
     maybe_text("agent", "who answered"),

@@ -65,7 +65,7 @@ fn misfit(def: &TableDef, row: &Value) -> Option<String> {
         let Some(column) = def.column(name) else { return Some(format!("column {name} is gone")) };
         let fits = match column.kind {
             _ if value.is_null() => column.null == Null::Yes,
-            Kind::Text => value.is_string(),
+            Kind::Text | Kind::Decimal => value.is_string(),
             Kind::Int | Kind::Time => value.is_i64(),
             Kind::Bool => value.is_boolean(),
         };

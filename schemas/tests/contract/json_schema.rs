@@ -1,10 +1,11 @@
 //! One JSON Schema (draft 2020-12) per topic: of its rows, made from the table's columns, and of the envelope.
 
+use calltide_schemas::agents::{Answer, ForAgents};
 use calltide_schemas::envelope::Envelope;
 use calltide_schemas::recycling::{Due, ForContacts, ForNumbers, Lease, Retargeted};
-use calltide_schemas::tables::{Column, Kind, Null, TableDef, table};
+use calltide_schemas::tables::{Column, DECIMAL_DIGITS, DECIMAL_SCALE, Kind, Null, TableDef, table};
 use calltide_schemas::topics::{
-    EVENTS, IN_CONTACTS, IN_NUMBERS, LEASES, PREFIX, RETARGET, RETRY_DUE, RETRY_LATER, TOPICS,
+    EVENTS, IN_AGENTS, IN_CONTACTS, IN_NUMBERS, LEASES, PREFIX, RETARGET, RETRY_DUE, RETRY_LATER, TERMINALS, TOPICS,
 };
 use serde_json::{Map, Value, json};
 
@@ -14,6 +15,8 @@ pub(super) fn all() -> Vec<(String, Value)> {
         (EVENTS, _) => schemars::schema_for!(Envelope<'_>).to_value(),
         (IN_CONTACTS, _) => schemars::schema_for!(ForContacts).to_value(),
         (IN_NUMBERS, _) => schemars::schema_for!(ForNumbers).to_value(),
+        (IN_AGENTS, _) => schemars::schema_for!(ForAgents).to_value(),
+        (TERMINALS, _) => schemars::schema_for!(Answer).to_value(),
         (RETRY_DUE, _) => schemars::schema_for!(Due).to_value(),
         (RETARGET, _) => schemars::schema_for!(Retargeted).to_value(),
         (LEASES, _) => schemars::schema_for!(Lease).to_value(),
@@ -38,9 +41,12 @@ fn row(def: &TableDef) -> Value {
     })
 }
 
+/// At most twelve digits before the point and six after it, as `Decimal128(18, 6)` has them.
+const DECIMAL: &str = "^-?[0-9]{1,12}([.][0-9]{1,6})?$";
+
 fn property(column: &Column) -> Value {
     let name = match column.kind {
-        Kind::Text => "string",
+        Kind::Text | Kind::Decimal => "string",
         Kind::Int | Kind::Time => "integer",
         Kind::Bool => "boolean",
     };
@@ -54,6 +60,7 @@ fn property(column: &Column) -> Value {
             json!({ "type": kind, "format": "int64", "description": doc })
         }
         Kind::Int => json!({ "type": kind, "format": "int64", "description": column.doc }),
+        Kind::Decimal => json!({ "type": kind, "pattern": DECIMAL, "description": column.doc }),
         Kind::Text | Kind::Bool => json!({ "type": kind, "description": column.doc }),
     }
 }
@@ -66,4 +73,14 @@ fn a_time_is_whole_microseconds_and_may_be_null_where_the_column_may() {
     assert!(answered["description"].as_str().expect("a description").ends_with("(microseconds since 1970-01-01 UTC)"));
     let required = calls["required"].as_array().expect("the required columns");
     assert!(required.contains(&json!("started_at")) && !required.contains(&json!("answered_at")));
+}
+
+#[test]
+fn an_amount_is_text_that_fits_its_column() {
+    let charges = row(table("charges").expect("the table of charges"));
+    let amount = &charges["properties"]["amount"];
+    assert_eq!(amount["type"], json!(["string", "null"]));
+    assert_eq!(amount["pattern"], json!(DECIMAL));
+    let (before, after) = (DECIMAL_DIGITS as i8 - DECIMAL_SCALE, DECIMAL_SCALE);
+    assert_eq!(DECIMAL, format!("^-?[0-9]{{1,{before}}}([.][0-9]{{1,{after}}})?$"));
 }

@@ -64,27 +64,27 @@ impl Ord for Entry {
 
 /// See the module. Keys begin with a letter that says what the entry is.
 #[derive(Debug, Default)]
-pub(super) struct Store {
+pub(crate) struct Store {
     entries: BTreeSet<Entry>,
     changed: BTreeSet<Box<[u8]>>,
 }
 
 impl Store {
     /// Takes an entry in as it was committed; `false` if it has another layout.
-    pub(super) fn restore(&mut self, key: &[u8], value: &[u8]) -> bool {
+    pub(crate) fn restore(&mut self, key: &[u8], value: &[u8]) -> bool {
         self.entries.insert(Entry::new(key, value));
         value.first() == Some(&LAYOUT)
     }
 
-    pub(super) fn get<T: DeserializeOwned>(&self, key: &[u8]) -> Option<T> {
+    pub(crate) fn get<T: DeserializeOwned>(&self, key: &[u8]) -> Option<T> {
         self.entries.get(key).and_then(|entry| unpack(entry.parts().1))
     }
 
-    pub(super) fn has(&self, key: &[u8]) -> bool {
+    pub(crate) fn has(&self, key: &[u8]) -> bool {
         self.entries.contains(key)
     }
 
-    pub(super) fn put(&mut self, key: &[u8], value: &impl Serialize) {
+    pub(crate) fn put(&mut self, key: &[u8], value: &impl Serialize) {
         let Ok(packed) = postcard::to_extend(value, vec![LAYOUT]) else { return };
         let entry = Entry::new(key, &packed);
         if self.entries.get(key).is_some_and(|known| known.0 == entry.0) {
@@ -94,28 +94,45 @@ impl Store {
         self.changed.insert(key.into());
     }
 
-    pub(super) fn remove(&mut self, key: &[u8]) {
+    pub(crate) fn remove(&mut self, key: &[u8]) {
         if self.entries.remove(key) {
             self.changed.insert(key.into());
         }
     }
 
     /// The keys that begin with `prefix`, from the first one after `after` on.
-    pub(super) fn keys<'a>(&'a self, prefix: &'a [u8], after: Option<&'a [u8]>) -> impl Iterator<Item = &'a [u8]> {
+    pub(crate) fn keys<'a>(&'a self, prefix: &'a [u8], after: Option<&'a [u8]>) -> impl Iterator<Item = &'a [u8]> {
         let from = after.map_or(Bound::Included(prefix), Bound::Excluded);
         let range = self.entries.range::<[u8], _>((from, Bound::Unbounded));
         range.map(|entry| entry.parts().0).take_while(move |key| key.starts_with(prefix))
     }
 
     /// All entries whose key begins with `prefix`, unpacked.
-    pub(super) fn all<'a, T: DeserializeOwned>(&'a self, prefix: &'a [u8]) -> impl Iterator<Item = (&'a [u8], T)> {
+    pub(crate) fn all<'a, T: DeserializeOwned>(&'a self, prefix: &'a [u8]) -> impl Iterator<Item = (&'a [u8], T)> {
         let range = self.entries.range::<[u8], _>((Bound::Included(prefix), Bound::Unbounded));
         let within = range.map(Entry::parts).take_while(move |(key, _)| key.starts_with(prefix));
         within.filter_map(|(key, value)| Some((key, unpack(value)?)))
     }
 
+    /// The last key before `key` that begins with `prefix`.
+    pub(crate) fn last_before(&self, prefix: &[u8], key: &[u8]) -> Option<&[u8]> {
+        let range = self.entries.range::<[u8], _>((Bound::Unbounded, Bound::Excluded(key)));
+        range.map(|entry| entry.parts().0).next_back().filter(|key| key.starts_with(prefix))
+    }
+
+    /// The same from the key `from` on.
+    pub(crate) fn all_from<'a, T: DeserializeOwned>(
+        &'a self,
+        prefix: &'a [u8],
+        from: &'a [u8],
+    ) -> impl Iterator<Item = (&'a [u8], T)> {
+        let range = self.entries.range::<[u8], _>((Bound::Included(from), Bound::Unbounded));
+        let within = range.map(Entry::parts).take_while(move |(key, _)| key.starts_with(prefix));
+        within.filter_map(|(key, value)| Some((key, unpack(value)?)))
+    }
+
     /// The entries that changed since the last call.
-    pub(super) fn changes(&mut self) -> Vec<Change> {
+    pub(crate) fn changes(&mut self) -> Vec<Change> {
         let changed = std::mem::take(&mut self.changed);
         let value = |key: &[u8]| self.entries.get(key).map(|entry| entry.parts().1.to_vec());
         changed.into_iter().map(|key| Change { value: value(&key), key: key.into() }).collect()
@@ -123,7 +140,7 @@ impl Store {
 }
 
 /// What a key says beyond its letter.
-pub(super) fn name(key: &[u8]) -> Option<String> {
+pub(crate) fn name(key: &[u8]) -> Option<String> {
     std::str::from_utf8(key.get(1..)?).ok().map(str::to_owned)
 }
 
