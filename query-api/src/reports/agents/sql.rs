@@ -21,8 +21,9 @@ pub(super) fn text(query: &AgentsQuery) -> String {
     let Some((first, others)) = groups.split_first() else {
         return format!("SELECT {values} FROM (SELECT {sums} FROM ({counted}))");
     };
-    let total = format!("CASE WHEN is_total = 1 THEN 'total' ELSE {} END AS {}", first.name, first.name);
-    let labels = others.iter().filter(|group| !group.hidden).map(|group| format!(", {}", group.name));
+    let total = format!("CASE WHEN is_total = 1 THEN 'total' ELSE {} END AS {}", label(first), first.name);
+    let labels =
+        others.iter().filter(|group| !group.hidden).map(|group| format!(", {} AS {}", label(group), group.name));
     let labels = labels.collect::<String>();
     let order = groups.iter().map(|group| format!(", {} NULLS LAST", group.name)).collect::<String>();
     let names: Vec<_> = groups.iter().map(|group| group.name.as_str()).collect();
@@ -41,6 +42,18 @@ struct Group {
     what: What,
     /// It tells rows apart and is not shown.
     hidden: bool,
+}
+
+/// What is shown of a group: an agent's name, and the PBX before it where several persons have that name.
+fn label(group: &Group) -> String {
+    let name = &group.name;
+    match group.what {
+        What::Dimension(Dimension::Agent) => {
+            let named_so = format!("OVER (PARTITION BY is_total, {name})");
+            format!("CASE WHEN min(person) {named_so} <> max(person) {named_so} THEN person ELSE {name} END")
+        }
+        What::Person | What::Dimension(_) => name.clone(),
+    }
 }
 
 /// Where a group comes from.

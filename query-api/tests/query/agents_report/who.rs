@@ -55,6 +55,25 @@ async fn a_static_member_has_calls_and_no_login() {
 }
 
 #[tokio::test]
+async fn who_have_one_name_on_two_pbxs_are_told_apart_by_them() {
+    let bench = Bench::new();
+    for line in [
+        "1 Agent/101 09:00:00 answered 60+0",
+        "2 Agent/101 10:00:00 answered 60+0 pbx=q",
+        "3 Agent/101 10:10:00 missed pbx=q",
+        "4 Agent/102 10:20:00 answered 60+0",
+    ] {
+        leg(&bench, line);
+    }
+    let rows = report(&bench, &by(&[Dimension::Agent])).await;
+    let expected = json!([["Agent/102", 1, 0], ["p/Agent/101", 1, 0], ["q/Agent/101", 1, 1], ["total", 3, 1]]);
+    assert_eq!(pick(&rows, &["agent", "handled", "missed"]), expected);
+    let rows = report(&bench, &by(&[Dimension::Hour, Dimension::Agent])).await;
+    let agents: Vec<_> = rows.as_array().unwrap().iter().map(|row| row["agent"].as_str()).collect();
+    assert_eq!(agents, [Some("p/Agent/101"), Some("Agent/102"), Some("q/Agent/101"), None]);
+}
+
+#[tokio::test]
 async fn a_phone_is_the_person_who_had_it_then() {
     let bench = Bench::new();
     name(&bench, "p/SIP/101 anna blue 08:00:00 10:00:00");
@@ -94,7 +113,7 @@ async fn one_person_on_two_pbxs_is_one_row_and_two_of_one_name_are_two() {
     }
     interval(&bench, "eva - 09:00:00 09:00:01 on_call person=q/eva static");
     let rows = report(&bench, &by(&[Dimension::Agent])).await;
-    let expected = json!([["anna", 2, 0, 0], ["eva", 1, 0, 0], ["eva", 0, 1, 1_000], ["total", 3, 1, 1_000],]);
+    let expected = json!([["anna", 2, 0, 0], ["p/eva", 1, 0, 0], ["q/eva", 0, 1, 1_000], ["total", 3, 1, 1_000],]);
     assert_eq!(pick(&rows, &["agent", "handled", "missed", "talk_ms"]), expected);
     let rows = report(&bench, &by(&[Dimension::Pbx])).await;
     let expected = json!([["p", 2, 0], ["q", 1, 1], [null, 0, 0], ["total", 3, 1]]);
