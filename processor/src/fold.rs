@@ -4,6 +4,7 @@
 //! The runtime drives any fold by this trait alone; adding a fold touches no other.
 
 use std::collections::BTreeMap;
+use std::hash::{Hash, Hasher};
 
 use calltide_eventlog::{Change, Output, Record};
 use calltide_schemas::Micros;
@@ -92,6 +93,13 @@ impl Effects {
             },
         });
     }
+}
+
+/// A digest of what a row or a record says, by which it is known whether that was told.
+pub(crate) fn content_digest(of: &impl Hash) -> u64 {
+    let mut hasher = xxhash_rust::xxh3::Xxh3::new();
+    of.hash(&mut hasher);
+    hasher.finish()
 }
 
 /// A row of a keyed table.

@@ -5,8 +5,6 @@
 //! charged is kept for a while: when the directory changes it is rated anew, some with each record, and what then differs
 //! is published with the next version. Must not know how the directory is kept, see [`Owners`].
 
-use std::hash::{Hash, Hasher};
-
 use calltide_eventlog::Change;
 use calltide_schemas::Micros;
 use calltide_schemas::agents::directory::{Agent, Device, DeviceKind, EntryKind, STANDARD, User};
@@ -14,7 +12,7 @@ use calltide_schemas::agents::{Billable, BillableKind};
 use serde::{Deserialize, Serialize};
 
 use super::rating::{RateBook, price, utc_day};
-use crate::fold::{Effects, Row};
+use crate::fold::{Effects, Row, content_digest};
 use crate::store::Store;
 
 /// How long a charge is rated anew, by the fold's time since it was last told: a month is invoiced within the first days of the
@@ -343,12 +341,6 @@ fn of_device(id: String, listed: Option<&Device>, at: Micros, known: &impl Owner
         team: agent.and_then(|agent| agent.team.clone()),
         is_from_external: false,
     }
-}
-
-fn content_digest(row: &ChargeRow) -> u64 {
-    let mut hasher = xxhash_rust::xxh3::Xxh3::new();
-    row.hash(&mut hasher);
-    hasher.finish()
 }
 
 #[cfg(test)]

@@ -56,6 +56,11 @@ pub(super) fn time_of(key: &[u8], person: &str) -> Option<Micros> {
     bytes.try_into().ok().map(|bytes| Micros(i64::from_be_bytes(bytes)))
 }
 
+/// The leg in the key of a part of a call.
+pub(super) fn leg_of(key: &[u8], person: &str) -> String {
+    String::from_utf8_lossy(key.get(person.len() + 10..).unwrap_or_default()).into_owned()
+}
+
 /// The parts of a key that has only names.
 pub(super) fn parts(key: &[u8]) -> Vec<&str> {
     let text = key.get(1..).and_then(|rest| std::str::from_utf8(rest).ok()).unwrap_or_default();

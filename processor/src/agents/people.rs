@@ -3,13 +3,12 @@
 //! What is learned later about a name changes whose history it is: then all that is kept of it moves to that person.
 
 use calltide_schemas::Micros;
-use calltide_schemas::agents::MemberWhat;
 use calltide_schemas::agents::directory::{Agent, Device, DirectoryChange, EntryKind, Origin, User};
 
 use super::Agents;
 use super::charging::{Charges, Owners};
-use super::kept::{Held, KeptLeg, KeptMember, Named, TerminalStay, key, key_at, parts, time_of, under};
-use super::presence::{Happened, MemberFact, Teller, presence, remember};
+use super::kept::{Held, KeptLeg, KeptMember, Named, TerminalStay, key, key_at, leg_of, parts, time_of, under};
+use super::presence::{Happened, MemberFact, Teller, remember, standing};
 use super::rating::RateBook;
 use super::rows::{DirectoryRow, NameRow};
 use super::timeline::Window;
@@ -162,7 +161,7 @@ impl Agents {
         }
         for (old_key, kept) in legs {
             let Some(at) = time_of(&old_key, before) else { continue };
-            let leg_id = String::from_utf8_lossy(&old_key[before.len() + 10..]).into_owned();
+            let leg_id = leg_of(&old_key, before);
             self.store.put(&key_at(b'l', now, at, &leg_id), &kept);
             self.store.put(&key(b'p', &[&leg_id]), &(now, at));
             self.store.remove(&old_key);
@@ -248,19 +247,18 @@ impl Agents {
                 self.hand_over(&before, &now);
             }
         }
-        let names: Vec<(Vec<u8>, Vec<Named>)> =
-            self.store.all(b"n").map(|(key, named)| (key.to_vec(), named)).collect();
-        for (key, _) in names {
+        let names: Vec<Vec<u8>> = self.store.keys(b"n", None).map(<[u8]>::to_vec).collect();
+        for key in names {
             let [pbx, name] = parts(&key)[..] else { continue };
-            let person = self.who(Called { pbx, name, device: None }, at);
-            self.name(Called { pbx, name, device: None }, &person, at, out);
+            let called = Called { pbx, name, device: None };
+            let person = self.who(called, at);
+            self.name(called, &person, at, out);
         }
     }
 
     /// A device is somebody else's from then on, and with it the queues that it is a member of.
     pub(super) fn follow(&mut self, device: &str, before: Option<&str>, person: &str, at: Micros) {
-        let raw = device.to_owned();
-        for owner in [Some(&*raw), before, Some(person)].into_iter().flatten() {
+        for owner in [Some(device), before, Some(person)].into_iter().flatten() {
             let members: Vec<Vec<u8>> = self.store.keys(&under(b'm', &[owner]), None).map(<[u8]>::to_vec).collect();
             for old_key in members {
                 let [was, pbx, name, queue] = parts(&old_key)[..] else { continue };
@@ -276,22 +274,13 @@ impl Agents {
     fn split(&mut self, old_key: &[u8], (now, pbx, name, queue): (&str, &str, &str, &str), at: Micros) {
         let Some(mut kept) = self.store.get::<KeptMember>(old_key) else { return };
         let before = parts(old_key)[0].to_owned();
-        let known = presence(&kept.facts, &[]);
-        let mut facts = Vec::new();
-        let mut add = |what| facts.push(MemberFact { at, by: Teller::Both, what: Happened::Said(what) });
-        if let Some(stay) = known.stays.last().filter(|stay| stay.to.is_none()) {
-            let listed = MemberWhat::Listed { is_static: true, since: None, is_paused: false, reason: None };
-            add(if stay.is_static { listed } else { MemberWhat::CheckedIn });
-        }
-        if let Some(pause) = known.pauses.last().filter(|pause| pause.to.is_none()) {
-            add(MemberWhat::Paused(pause.reason.clone()));
-        }
+        let facts = standing(&kept.facts);
         remember(&mut kept.facts, MemberFact { at, by: Teller::Both, what: Happened::HandedOver });
         self.store.put(old_key, &kept);
         let new_key = key(b'm', &[now, pbx, name, queue]);
         let mut member: KeptMember = self.store.get(&new_key).unwrap_or_default();
         for fact in facts {
-            remember(&mut member.facts, fact);
+            remember(&mut member.facts, MemberFact { at, ..fact });
         }
         self.store.put(&new_key, &member);
         let from_now = Window { from: at, to: None };

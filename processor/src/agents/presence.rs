@@ -245,23 +245,30 @@ impl Reading {
     }
 }
 
-/// Leaves of the facts before `horizon` only what is still so then. No session that is kept began before.
-pub(super) fn forget(facts: &mut Vec<MemberFact>, horizon: Micros) {
-    let old = facts.partition_point(|fact| fact.at < horizon);
-    let known = presence(&facts[..old], &[]);
-    let mut kept = Vec::new();
-    if let Some(stay) = known.stays.last().filter(|stay| stay.to.is_none()) {
-        let logged_in = facts[..old].iter().any(|fact| fact.what == Happened::Said(MemberWhat::LoggedIn));
+/// What is still so after these facts, as facts: that the member is in the queue, and paused, each since when.
+pub(super) fn standing(facts: &[MemberFact]) -> Vec<MemberFact> {
+    let known = presence(facts, &[]);
+    let stay = known.stays.last().filter(|stay| stay.to.is_none()).map(|stay| {
+        let logged_in = facts.iter().any(|fact| fact.what == Happened::Said(MemberWhat::LoggedIn));
         let what = match (stay.is_static, logged_in) {
             (true, _) => MemberWhat::Listed { is_static: true, since: None, is_paused: false, reason: None },
             (false, true) => MemberWhat::LoggedIn,
             (false, false) => MemberWhat::CheckedIn,
         };
-        kept.push(MemberFact { at: stay.from.max(horizon), by: Teller::Both, what: Happened::Said(what) });
-    }
-    if let Some(pause) = known.pauses.last().filter(|pause| pause.to.is_none()) {
-        let what = MemberWhat::Paused(pause.reason.clone());
-        kept.push(MemberFact { at: pause.from, by: Teller::Both, what: Happened::Said(what) });
+        (stay.from, what)
+    });
+    let pause = known.pauses.last().filter(|pause| pause.to.is_none());
+    let pause = pause.map(|pause| (pause.from, MemberWhat::Paused(pause.reason.clone())));
+    let fact = |(at, what)| MemberFact { at, by: Teller::Both, what: Happened::Said(what) };
+    stay.into_iter().chain(pause).map(fact).collect()
+}
+
+/// Leaves of the facts before `horizon` only what is still so then. No session that is kept began before.
+pub(super) fn forget(facts: &mut Vec<MemberFact>, horizon: Micros) {
+    let old = facts.partition_point(|fact| fact.at < horizon);
+    let mut kept = standing(&facts[..old]);
+    for stay in kept.iter_mut().filter(|fact| !matches!(fact.what, Happened::Said(MemberWhat::Paused(_)))) {
+        stay.at = stay.at.max(horizon);
     }
     facts.splice(..old, kept);
 }

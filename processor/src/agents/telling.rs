@@ -3,18 +3,17 @@
 //! What was published is remembered by a digest, so that nothing is published twice and what is no more is withdrawn.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::hash::{Hash, Hasher};
 
 use calltide_schemas::Micros;
 
-use super::kept::{KeptLeg, KeptMember, TerminalStay, Told, key, key_at, parts, time_of, under};
+use super::kept::{KeptLeg, KeptMember, TerminalStay, Told, key, key_at, leg_of, parts, time_of, under};
 use super::presence::{MemberFact, Stay, forget, presence};
 use super::rows::{IntervalRow, LawRow, SessionRow};
 use super::sessions::{Kind, Login, OnCall, QueueStay, Session, sessions, united};
 use super::timeline::{Busy, Interval, LoggedIn, QueuePause, Spans, State, Window, intervals};
 use super::who::Person;
 use super::{Agents, CORRECT_US, laws};
-use crate::fold::{Effects, Row};
+use crate::fold::{Effects, content_digest};
 
 /// How often what is too old to be corrected is forgotten.
 const FORGET_EVERY_US: i64 = 6 * 3_600 * 1_000_000;
@@ -329,7 +328,7 @@ impl Agents {
             .map(|(key, _)| key.to_vec())
             .collect();
         for entry in legs {
-            let leg_id = String::from_utf8_lossy(&entry[person.len() + 10..]).into_owned();
+            let leg_id = leg_of(&entry, person);
             self.store.remove(&key(b'p', &[&leg_id]));
             self.store.remove(&entry);
         }
@@ -376,11 +375,4 @@ fn session_row(person: Person, session: &Session, id: &str) -> SessionRow {
         version: 0,
         updated_at: Micros(0),
     }
-}
-
-/// Of a row that has no version yet.
-fn content_digest(row: &(impl Hash + Row)) -> u64 {
-    let mut hasher = xxhash_rust::xxh3::Xxh3::new();
-    row.hash(&mut hasher);
-    hasher.finish()
 }

@@ -4,7 +4,6 @@
 //! nothing is published twice and a part that turns out to belong elsewhere is withdrawn.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::hash::{Hash, Hasher};
 
 use calltide_schemas::Micros;
 
@@ -15,7 +14,7 @@ use super::rows::Versioned;
 use super::settings::CallSettings;
 use super::state::{Channel, Cut, Group, Pbx, Published, State, Why};
 use super::telling::{Scope, Told, tell};
-use crate::fold::Effects;
+use crate::fold::{Effects, content_digest};
 use crate::vocabulary::Uid;
 
 /// The topics of published rows; their place here is what the state remembers.
@@ -229,10 +228,4 @@ impl Press<'_> {
             }
         }
     }
-}
-
-pub(super) fn content_digest(row: &impl Hash) -> u64 {
-    let mut hasher = xxhash_rust::xxh3::Xxh3::new();
-    row.hash(&mut hasher);
-    hasher.finish()
 }

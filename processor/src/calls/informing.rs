@@ -5,6 +5,7 @@
 //! Who waits in a queue is published at the same time. Of imports only what is over is told.
 
 use std::collections::BTreeMap;
+use std::hash::Hash;
 
 use calltide_schemas::Micros;
 use calltide_schemas::agents::{Billable, BillableKind, ForAgents, LegSaid};
@@ -14,7 +15,7 @@ use super::closing::{self, tell_group};
 use super::settings::CallSettings;
 use super::state::{Group, State};
 use super::telling::{Scope, Told};
-use crate::fold::Effects;
+use crate::fold::{Effects, content_digest};
 use crate::vocabulary::What;
 
 /// By leg or charge a digest of what was told.
@@ -68,33 +69,29 @@ pub(super) fn under_way(state: &mut State, pbx: &str, settings: &CallSettings, o
 /// Tells what agents did in the calls of a group, and what that cost.
 pub(super) fn over(group: &mut Group, told: &Told, now: Micros, out: &mut Effects) {
     parts(group, told, now, out);
-    let mut before: Vec<Box<str>> = group.billed.keys().cloned().collect();
-    for billable in &told.billables {
-        before.retain(|id| **id != *billable.charge_id);
-        let digest = closing::content_digest(billable);
-        if group.billed.insert(billable.charge_id.as_str().into(), digest) != Some(digest) {
-            out.tell_agents(&ForAgents::Billable(billable.clone()));
-        }
-    }
-    for id in before {
-        group.billed.remove(&id);
-        out.tell_agents(&ForAgents::Billable(no_charge(&id, now)));
-    }
+    let (new, gone) = renewed(&mut group.billed, &told.billables, |billable| &billable.charge_id);
+    new.into_iter().for_each(|billable| out.tell_agents(&ForAgents::Billable(billable.clone())));
+    gone.into_iter().for_each(|id| out.tell_agents(&ForAgents::Billable(no_charge(&id, now))));
 }
 
 fn parts(group: &mut Group, told: &Told, now: Micros, out: &mut Effects) {
-    let mut before: Vec<Box<str>> = group.informed.keys().cloned().collect();
-    for part in &told.parts {
-        before.retain(|id| **id != *part.leg_id);
-        let digest = closing::content_digest(part);
-        if group.informed.insert(part.leg_id.as_str().into(), digest) != Some(digest) {
-            out.tell_agents(&ForAgents::Leg(LegSaid { at: now, ..part.clone() }));
+    let (new, gone) = renewed(&mut group.informed, &told.parts, |part| &part.leg_id);
+    new.into_iter().for_each(|part| out.tell_agents(&ForAgents::Leg(LegSaid { at: now, ..part.clone() })));
+    gone.into_iter().for_each(|id| out.tell_agents(&ForAgents::Leg(no_leg(&id, now))));
+}
+
+/// Takes note of what is told now; returns what of it differs from what was told before, and the ids of what is no more.
+fn renewed<'a, T: Hash>(known: &mut Informed, told: &'a [T], id: fn(&T) -> &str) -> (Vec<&'a T>, Vec<Box<str>>) {
+    let mut gone = std::mem::take(known);
+    let mut new = Vec::new();
+    for it in told {
+        let digest = content_digest(it);
+        let removed = gone.remove(id(it));
+        if known.insert(id(it).into(), digest).or(removed) != Some(digest) {
+            new.push(it);
         }
     }
-    for id in before {
-        group.informed.remove(&id);
-        out.tell_agents(&ForAgents::Leg(no_leg(&id, now)));
-    }
+    (new, gone.into_keys().collect())
 }
 
 fn no_leg(leg_id: &str, at: Micros) -> LegSaid {
