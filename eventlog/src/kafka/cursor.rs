@@ -2,8 +2,8 @@
 //!
 //! librdkafka fetches ahead of us. Whether there is nothing or merely nothing here yet is not to be seen from its queue, so
 //! the partition's end is asked when the queue is empty. What lies before that end and never comes are transactions' markers
-//! and records of aborted ones: they are passed over when the end of the partition was reached by a fetch made afterwards.
-//! A reader's cursor fetches nothing while nothing is read; a follower's goes on, since to begin anew may take a second.
+//! and records of aborted ones: they are passed over when the end of the partition was reached by a fetch that was begun
+//! afterwards and is let be until then. A reader's cursor fetches nothing while nothing is read; a follower's goes on.
 
 use std::{
     sync::Arc,
@@ -50,6 +50,46 @@ pub(super) struct Cursor {
     follows: bool,
     /// Taken from the queue, but too much for the last read.
     held: Option<ReadRecord>,
+    /// The fetch was begun anew for what is before an end, and has not found the partition's end yet.
+    anew: Option<Anew>,
+    /// The next fetch is begun because the last one was not trusted.
+    doubts: bool,
+}
+
+/// The end of a partition.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct End {
+    pub(super) at: Offset,
+    /// When it was asked.
+    pub(super) asked: Instant,
+}
+
+/// An end that was asked before a fetch was begun.
+#[derive(Debug, Clone, Copy)]
+struct Anew {
+    end: End,
+    /// After one that was not trusted.
+    again: bool,
+}
+
+/// What it tells that a fetch has found the partition's end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum AtEnd {
+    /// Every record before that would have come first.
+    Passed(Offset),
+    /// Meanwhile the partition may have got another leader, which does not know yet all that it has.
+    Doubtful,
+    /// It is not known where it was, or what that was is behind.
+    Unknown,
+}
+
+fn at_end(anew: Option<Anew>, next: Offset, now: Instant) -> AtEnd {
+    match anew {
+        None => AtEnd::Unknown,
+        Some(Anew { end, .. }) if end.at <= next => AtEnd::Unknown,
+        Some(Anew { end, again: false }) if now.saturating_duration_since(end.asked) > LEADER_STAYS => AtEnd::Doubtful,
+        Some(Anew { end, .. }) => AtEnd::Passed(end.at),
+    }
 }
 
 /// What came next out of the queue.
@@ -69,7 +109,18 @@ impl Cursor {
         partition: Partition,
     ) -> Self {
         let (consumer, topic) = (Arc::clone(consumer), topic.to_owned());
-        Self { consumer, queue, topic, partition, next: 0, fetching: false, follows: false, held: None }
+        Self {
+            consumer,
+            queue,
+            topic,
+            partition,
+            next: 0,
+            fetching: false,
+            follows: false,
+            held: None,
+            anew: None,
+            doubts: false,
+        }
     }
 
     /// The same of a follower.
@@ -88,27 +139,32 @@ impl Cursor {
     }
 
     /// Reads from `from` on. What was fetched already is given as it is; only where there is nothing of that, `end` is called
-    /// for the partition's end and what lies before it is waited for; `None` if it does not come in time.
+    /// for the partition's end and what lies before it is waited for; `None` if it does not come in time. Where nothing is
+    /// given and the place is the same, there was nothing before that end.
     pub(super) fn read(
         &mut self,
         from: Offset,
         bytes_max: usize,
         until: Instant,
-        end: impl Fn() -> Result<Offset>,
+        end: impl Fn() -> Result<End>,
     ) -> Result<Option<Batch>> {
         let read = self.ready(from, bytes_max).and_then(|filling| {
-            let place = if filling.batch.records.is_empty() { end()? } else { 0 };
-            if place > from { self.fetch(filling, place, until, &end) } else { Ok(Some(filling)) }
+            if filling.batch.next > from {
+                return Ok(Some(filling));
+            }
+            let place = end()?;
+            if place.at > from { self.fetch(filling, place, until, &end) } else { Ok(Some(filling)) }
         });
         match read {
             Ok(Some(filling)) => {
                 self.next = filling.batch.next;
+                self.doubts &= filling.batch.records.is_empty();
                 Ok(Some(filling.batch))
             }
             Ok(None) => Ok(None),
             Err(error) => {
                 // What was taken from the queue meanwhile must come again.
-                self.fetching = false;
+                (self.fetching, self.anew) = (false, None);
                 Err(error)
             }
         }
@@ -122,6 +178,7 @@ impl Cursor {
         Ok(filling)
     }
 
+    /// Takes what has come.
     fn fill(&mut self, filling: &mut Filling) -> Result<()> {
         if let Some(held) = self.held.take() {
             self.held = filling.take(held);
@@ -129,51 +186,58 @@ impl Cursor {
         while self.held.is_none() && !filling.is_full() {
             match self.take(Instant::now())? {
                 Came::Record(record) => self.held = filling.take(record),
-                Came::End => return self.rest(),
+                Came::End => {
+                    match at_end(self.anew.take(), filling.batch.next, Instant::now()) {
+                        AtEnd::Passed(end) => filling.batch.next = end,
+                        AtEnd::Doubtful => self.doubts = true,
+                        AtEnd::Unknown => {}
+                    }
+                    return self.rest();
+                }
                 Came::Nothing => break,
             }
         }
         Ok(())
     }
 
-    /// Waits for what is before `end`, which was asked just now.
+    /// Waits for what is before `end`.
     fn fetch(
         &mut self,
         mut filling: Filling,
-        mut end: Offset,
+        mut end: End,
         until: Instant,
-        ask_end: &dyn Fn() -> Result<Offset>,
+        ask_end: &dyn Fn() -> Result<End>,
     ) -> Result<Option<Filling>> {
         let from = filling.batch.next;
-        let (asked, mut asked_again) = (Instant::now(), false);
-        let mut fresh = self.go_to(from, until)?;
-        while filling.batch.next < end && filling.batch.records.is_empty() {
+        if self.doubts {
+            end = ask_end()?;
+        }
+        if self.next != from || !self.fetching {
+            self.begin(from, end, until)?;
+        }
+        while filling.batch.next == from && end.at > from {
             match self.take(until)? {
                 Came::Record(record) => {
                     self.held = filling.take(record);
                     self.fill(&mut filling)?;
                 }
-                // Meanwhile the partition may have got another leader, which does not know yet all that it has.
-                Came::End if fresh && !asked_again && asked.elapsed() > LEADER_STAYS => {
-                    (end, asked_again) = (ask_end()?, true);
-                    self.stop()?;
-                    fresh = self.go_to(from, until)?;
-                }
-                // Every record before `end` would have come first.
-                Came::End if fresh => {
-                    filling.batch.next = end;
-                    self.rest()?;
-                }
-                // It may have been found before the last records were written: who goes on fetching will have them.
-                Came::End if self.follows => {}
-                // Once more from here.
-                Came::End => {
-                    self.stop()?;
-                    fresh = self.go_to(from, until)?;
-                }
+                Came::End => match at_end(self.anew.take(), from, Instant::now()) {
+                    AtEnd::Passed(end) => {
+                        filling.batch.next = end;
+                        self.rest()?;
+                    }
+                    AtEnd::Doubtful => {
+                        (self.doubts, end) = (true, ask_end()?);
+                        self.begin(from, end, until)?;
+                    }
+                    // It may have been found before the last records were written: who goes on fetching will have them.
+                    AtEnd::Unknown if self.follows => {}
+                    AtEnd::Unknown => self.begin(from, end, until)?,
+                },
                 Came::Nothing => {
-                    if !fresh {
-                        self.stop()?;
+                    // There may be nothing but markers, of which nothing comes.
+                    if self.anew.is_none() {
+                        self.begin(from, end, until)?;
                     }
                     return Ok(None);
                 }
@@ -207,16 +271,18 @@ impl Cursor {
         format!("read {}, partition {}", self.topic, self.partition)
     }
 
-    /// Fetches from `from` on; returns whether it began anew for it.
-    fn go_to(&mut self, from: Offset, until: Instant) -> Result<bool> {
-        if self.fetching && self.next == from {
-            return Ok(false);
+    /// Fetches from `from` on, after `end` was asked; what was fetched before and not read is forgotten.
+    fn begin(&mut self, from: Offset, end: End, until: Instant) -> Result<()> {
+        if !self.fetching {
+            // To seek waits until the partition was paused: to resume before would be passed over, and the pause stay.
+            self.seek(from, until)?;
+            self.consumer.resume(&self.list(from)).map_err(|e| self.consumer.context().failed(self.doing(), e))?;
         }
-        self.stop()?;
+        // Once more: librdkafka looks for what to fetch when one has sought (from the second record on), not when one resumes.
         self.seek(from, until)?;
-        self.consumer.resume(&self.list(from)).map_err(|e| self.consumer.context().failed(self.doing(), e))?;
-        (self.next, self.fetching) = (from, true);
-        Ok(true)
+        let again = std::mem::take(&mut self.doubts);
+        (self.next, self.fetching, self.held, self.anew) = (from, true, None, Some(Anew { end, again }));
+        Ok(())
     }
 
     fn seek(&self, from: Offset, until: Instant) -> Result<()> {
@@ -253,7 +319,7 @@ impl Cursor {
             let paused = self.consumer.pause(&self.list(self.next));
             paused.map_err(|e| self.consumer.context().failed(self.doing(), e))?;
         }
-        self.held = None;
+        (self.held, self.anew) = (None, None);
         Ok(())
     }
 
@@ -293,5 +359,27 @@ impl Filling {
         self.batch.next = read.offset + 1;
         self.batch.records.push(read);
         None
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_end_that_is_found_tells_of_what_was_asked_before_the_fetch() {
+        let asked = Instant::now();
+        let (soon, late) = (asked + LEADER_STAYS, asked + LEADER_STAYS * 2);
+        let anew = |at, again| Some(Anew { end: End { at, asked }, again });
+        for (what, anew, next, now, expected) in [
+            ("nothing was asked", None, 5, soon, AtEnd::Unknown),
+            ("markers lie before the end", anew(9, false), 5, soon, AtEnd::Passed(9)),
+            ("all of it was read", anew(9, false), 9, soon, AtEnd::Unknown),
+            ("more than that was read", anew(9, false), 12, late, AtEnd::Unknown),
+            ("long ago", anew(9, false), 5, late, AtEnd::Doubtful),
+            ("long ago, but for the second time", anew(9, true), 5, late, AtEnd::Passed(9)),
+        ] {
+            assert_eq!(at_end(anew, next, now), expected, "{what}");
+        }
     }
 }

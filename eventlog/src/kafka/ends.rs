@@ -19,6 +19,7 @@ use rdkafka::{
 
 use super::{
     client::{Consumer, Context, code, may_ask_again},
+    cursor::End,
     options::KafkaOptions,
 };
 use crate::{Offset, Partition, Result};
@@ -129,6 +130,12 @@ impl Ends {
     /// The end of one partition.
     pub(super) fn end(&self, topic: &str, partition: Partition) -> Result<Offset> {
         Ok(self.ends(&[(topic, partition)])?.first().copied().unwrap_or_default())
+    }
+
+    /// The same with when it was asked.
+    pub(super) fn end_now(&self, topic: &str, partition: Partition) -> Result<End> {
+        let asked = Instant::now();
+        Ok(End { at: self.end(topic, partition)?, asked })
     }
 
     /// The first offset that is still kept.

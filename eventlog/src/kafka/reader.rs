@@ -82,7 +82,7 @@ impl Reader {
         let key = (topic.to_owned(), partition);
         let (at, mut cursor) = self.take(&key, from)?;
         let until = Instant::now() + self.options.patience;
-        let read = cursor.read(from, bytes_max, until, || ends.end(topic, partition));
+        let read = cursor.read(from, bytes_max, until, || ends.end_now(topic, partition));
         let read = read.and_then(|batch| batch.ok_or_else(|| cursor.too_late()));
         if let Some(place) = self.places.lock().get_mut(at) {
             place.cursors.insert(key, Some(cursor));

@@ -21,7 +21,7 @@ use rdkafka::{
 use super::{
     Inner, LOOK_EVERY,
     client::{Consumer, Context, Move, code},
-    cursor::Cursor,
+    cursor::{Cursor, End},
     ends::{number, position},
     reader::consumer_config,
     record,
@@ -39,7 +39,7 @@ const HEARTBEATS: u32 = 8;
 
 /// Records that are there are waited for so long, then the group's news are looked at: while partitions move, librdkafka
 /// fetches nothing.
-const FETCH_MAX: Duration = Duration::from_millis(50);
+const FETCH_MAX: Duration = Duration::from_millis(10);
 
 /// A fetch waits so long for records, and is answered as soon as there are some: how often brokers are asked in vain.
 const FETCH_WAIT_MS: &str = "100";
@@ -60,7 +60,7 @@ pub(super) struct KafkaWorker {
     /// Partitions that went, which was not told yet.
     gone: VecDeque<Partition>,
     /// Partitions that may have something to read, in turn, each with its end as it was asked last.
-    round: VecDeque<(Partition, Offset)>,
+    round: VecDeque<(Partition, End)>,
     /// The partition that was read last.
     turn: Partition,
     over: bool,
@@ -218,7 +218,8 @@ impl KafkaWorker {
     fn begin_round(&mut self) -> Result<()> {
         let parts: Vec<_> = self.parts.keys().map(|partition| (self.input.as_str(), *partition)).collect();
         if !parts.is_empty() {
-            let ends = self.log.ends.ends(&parts)?;
+            let asked = Instant::now();
+            let ends = self.log.ends.ends(&parts)?.into_iter().map(|at| End { at, asked });
             self.round = parts.iter().map(|(_, partition)| *partition).zip(ends).collect();
             let behind = self.round.iter().take_while(|(partition, _)| *partition <= self.turn).count();
             self.round.rotate_left(behind);
@@ -238,10 +239,10 @@ impl KafkaWorker {
                 return Ok(Some(Polled::Batch { partition, batch }));
             }
             // Markers of transactions are no batch: there is nothing to commit.
-            while part.next < end {
+            while part.next < end.at {
                 let until = Instant::now() + FETCH_MAX;
                 let known = Cell::new(Some(end));
-                let ask_end = || known.take().map_or_else(|| self.log.ends.end(&self.input, partition), Ok);
+                let ask_end = || known.take().map_or_else(|| self.log.ends.end_now(&self.input, partition), Ok);
                 let Some(batch) = part.cursor.read(part.next, bytes_max, until, ask_end)? else {
                     if *part.waits_since.get_or_insert(until) + self.log.options.patience < until {
                         return Err(part.cursor.too_late());

@@ -226,8 +226,14 @@ fn every_event_is_archived(clean: &Site, harmed: &Site, seed: u64) {
 fn each_due_once(site: &Site, seed: u64) {
     let of_contacts =
         "SELECT count(*) AS n FROM attempts WHERE contact IS NOT NULL AND campaign IS NOT NULL AND settled";
+    let mut before = (0, 0);
     until("all attempts have come to their contacts", || {
-        count(site, "SELECT coalesce(sum(attempts), 0) AS n FROM contacts") == count(site, of_contacts)
+        let counted = count(site, "SELECT coalesce(sum(attempts), 0) AS n FROM contacts");
+        let now = (counted, count(site, of_contacts));
+        if std::mem::replace(&mut before, now) != now {
+            eprintln!("contacts have {} of {} attempts", now.0, now.1);
+        }
+        now.0 == now.1
     });
     each_fact_once(site, "contacts", "contact_key", seed);
     each_fact_once(site, "verdicts", "verdict_id", seed);

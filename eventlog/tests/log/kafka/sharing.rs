@@ -14,6 +14,9 @@ use crate::{ALL, CALLS, EVENTS, append, call, event};
 /// Longer than any of this takes.
 const PATIENCE: Duration = Duration::from_secs(60);
 
+/// Some hundred milliseconds, on a machine that does much else.
+const SOON: Duration = Duration::from_secs(5);
+
 /// Lets counters work in turn until something is so.
 fn work(counters: &mut [&mut Counter], until: impl Fn(&[&mut Counter]) -> bool) {
     let deadline = Instant::now() + PATIENCE;
@@ -184,4 +187,41 @@ fn a_record_that_no_broker_takes_is_named_and_what_goes_without_it_is_committed(
     assert!(!error.may_pass() && error.to_string().contains(&call(1).id), "{error}");
     commit(b"{}".to_vec()).unwrap();
     assert_called_once(&log, vec![call(1).id]);
+}
+
+/// Between transactions a worker's only partition ends with a marker, which no fetch delivers: what follows it must not wait.
+#[test]
+fn what_comes_after_a_rest_comes_soon() {
+    let Some(broker) = shared() else { return };
+    let log = open(&options(broker));
+    let mut counter = Counter::join(&log).unwrap();
+    while counter.counted.len() < 2 {
+        counter.step().unwrap();
+    }
+    let mut listener = log.worker("listeners", CALLS).unwrap();
+    let mut hears = |wait: Duration| match listener.poll(ALL, wait).unwrap() {
+        Polled::Batch { partition, batch } if !batch.records.is_empty() => {
+            listener.commit(partition, Commit { next: batch.next, ..Commit::default() }).unwrap();
+            true
+        }
+        Polled::Batch { .. } | Polled::Assigned { .. } | Polled::Revoked { .. } => false,
+    };
+    for n in 1..80 {
+        append(&log, 0, n);
+        let begun = Instant::now();
+        let soon = || assert!(begun.elapsed() < SOON, "the {n}th is not there after {:?}", begun.elapsed());
+        while counter.counted[&0].journal < n {
+            counter.step().unwrap();
+            soon();
+        }
+        while !hears(Duration::from_millis(100)) {
+            soon();
+        }
+        // In any phase of the fetches that go on meanwhile.
+        let rest = Instant::now() + Duration::from_millis(n * 37 % 400);
+        while Instant::now() < rest {
+            counter.step().unwrap();
+            assert!(!hears(Duration::from_millis(20)), "nothing was called out");
+        }
+    }
 }
