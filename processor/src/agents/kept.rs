@@ -21,7 +21,7 @@ use super::timeline::Window;
 /// | `i` | person, when | what was published of a state |
 /// | `s` | person, session | what was published of a session |
 /// | `u` | device | who had it |
-/// | `a`, `v` | PBX, device or name | which device is whose, as the PBX says |
+/// | `a`, `v` | PBX, device or name | which device was whose since when, as the PBX says |
 /// | `r` | PBX, device | from where it is registered |
 /// | `w` | PBX, queue | the time after calls |
 /// | `n` | PBX, name | who that was, as published |
@@ -73,6 +73,8 @@ pub(super) struct KeptMember {
     pub(super) facts: Vec<MemberFact>,
     /// When the PBX last named it among all members.
     pub(super) listed: Option<Micros>,
+    /// By which devices it was a member, as far as that was told.
+    pub(super) devices: Changing,
 }
 
 /// A login on a terminal.
@@ -121,6 +123,42 @@ impl KeptLeg {
     }
 }
 
+/// What something was called, and since when; the first name counts for all that was before it.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Changing(Vec<(Micros, String)>);
+
+/// More names than anything has in the time in which something may be corrected.
+const NAMES_MAX: usize = 64;
+
+impl Changing {
+    /// What it was called then.
+    pub(super) fn at(&self, at: Micros) -> Option<&str> {
+        let after = self.0.partition_point(|(since, _)| *since <= at);
+        self.0.get(after.saturating_sub(1)).map(|(_, name)| &**name)
+    }
+
+    /// What it was called, each since when.
+    pub(super) fn all(&self) -> impl Iterator<Item = (Micros, &str)> {
+        self.0.iter().map(|(since, name)| (*since, &**name))
+    }
+
+    /// It was called so then; `false` if that is known.
+    pub(super) fn say(&mut self, at: Micros, name: &str) -> bool {
+        if self.at(at) == Some(name) {
+            return false;
+        }
+        let after = self.0.partition_point(|(since, _)| *since <= at);
+        match self.0.get_mut(after) {
+            // It has been so for longer than was known.
+            Some((since, next)) if next == name => *since = at,
+            Some(_) | None => self.0.insert(after, (at, name.to_owned())),
+        }
+        let oldest = self.0.len().saturating_sub(NAMES_MAX);
+        self.0.drain(..oldest);
+        true
+    }
+}
+
 /// Who had a device, and when.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Held {
@@ -149,4 +187,33 @@ pub(super) struct Named {
     pub(super) groups: Option<String>,
     pub(super) since: Micros,
     pub(super) version: i64,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_said_late_stands_at_its_time() {
+        let mut called = Changing::default();
+        assert_eq!(called.at(Micros(5)), None);
+        let said =
+            [(50, "anna", true), (50, "anna", false), (70, "berta", true), (60, "anna", false), (60, "berta", true)];
+        for (at, name, is_new) in said {
+            assert_eq!(called.say(Micros(at), name), is_new, "{name} at {at}");
+        }
+        assert!(called.say(Micros(20), "carl"));
+        let names: Vec<_> = [10, 20, 49, 50, 59, 60, 99].map(|at| called.at(Micros(at)).unwrap_or_default()).into();
+        assert_eq!(names, ["carl", "carl", "carl", "anna", "anna", "berta", "berta"]);
+    }
+
+    #[test]
+    fn old_names_are_forgotten() {
+        let mut called = Changing::default();
+        for (at, name) in (0..1_000).zip(["anna", "berta"].into_iter().cycle()) {
+            assert!(called.say(Micros(at), name));
+        }
+        assert_eq!(called.0.len(), NAMES_MAX);
+        assert_eq!(called.at(Micros(999)), Some("berta"));
+    }
 }

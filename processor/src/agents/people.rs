@@ -2,17 +2,21 @@
 //!
 //! What is learned later about a name changes whose history it is: then all that is kept of it moves to that person.
 
+use std::collections::BTreeSet;
+
 use calltide_schemas::Micros;
 use calltide_schemas::agents::directory::{Agent, Device, DirectoryChange, EntryKind, Origin, User};
 
-use super::Agents;
 use super::charging::{Charges, Owners};
-use super::kept::{Held, KeptLeg, KeptMember, Named, TerminalStay, key, key_at, leg_of, parts, time_of, under};
+use super::kept::{
+    Changing, Held, KeptLeg, KeptMember, Named, TerminalStay, key, key_at, leg_of, parts, time_of, under,
+};
 use super::presence::{Happened, MemberFact, Teller, remember, standing};
 use super::rating::RateBook;
 use super::rows::{DirectoryRow, NameRow};
 use super::timeline::Window;
 use super::who::{Directory, EntryId, Person, Version};
+use super::{Agents, CORRECT_US};
 use crate::fold::Effects;
 use crate::store::Store;
 
@@ -38,8 +42,8 @@ impl People<'_> {
         if let Some(agent) = self.directory.named(pbx, name, at) {
             return agent.id.clone();
         }
-        let own_device: Option<String> = self.store.get(&key(b'v', &[pbx, name]));
-        for device in [Some(name), device, own_device.as_deref()].into_iter().flatten() {
+        let own_device: Changing = self.store.get(&key(b'v', &[pbx, name])).unwrap_or_default();
+        for device in [Some(name), device, own_device.at(at)].into_iter().flatten() {
             if let Some(person) = self.holder(&format!("{pbx}/{device}"), at) {
                 return person;
             }
@@ -47,13 +51,17 @@ impl People<'_> {
                 return agent.id.clone();
             }
         }
-        match self.store.get::<String>(&key(b'a', &[pbx, name])) {
-            Some(member) => match self.directory.named(pbx, &member, at) {
-                Some(agent) => agent.id.clone(),
-                None => format!("{pbx}/{member}"),
-            },
-            None => format!("{pbx}/{name}"),
+        let member = self.member_of(pbx, name, at);
+        match member.as_deref().and_then(|member| self.directory.named(pbx, member, at)) {
+            Some(agent) => agent.id.clone(),
+            None => format!("{pbx}/{}", member.as_deref().unwrap_or(name)),
         }
+    }
+
+    /// Which member has a device then, as the PBX says.
+    fn member_of(&self, pbx: &str, device: &str, at: Micros) -> Option<String> {
+        let members: Changing = self.store.get(&key(b'a', &[pbx, device]))?;
+        members.at(at).map(str::to_owned)
     }
 
     /// Who has a device then, by a login.
@@ -109,27 +117,40 @@ impl Agents {
         self.people().holder(device, at)
     }
 
+    /// What a member is called that may be told by its device.
+    pub(super) fn member_name(&self, pbx: &str, name: &str, at: Micros) -> String {
+        self.people().member_of(pbx, name, at).unwrap_or_else(|| name.to_owned())
+    }
+
     fn people(&self) -> People<'_> {
         People { store: &self.store, directory: &self.directory }
     }
 
-    /// The PBX says which device a member has.
-    pub(super) fn learn(&mut self, called: Called<'_>) {
+    /// The PBX says which device a member has since then.
+    pub(super) fn learn(&mut self, called: Called<'_>, since: Micros) {
         let Called { pbx, name, device: Some(device) } = called else { return };
         if device == name {
             return;
         }
-        let known: Option<String> = self.store.get(&key(b'a', &[pbx, device]));
-        if known.as_deref() == Some(name) {
-            return;
+        let (members, devices) = (key(b'a', &[pbx, device]), key(b'v', &[pbx, name]));
+        let is_first = !self.store.has(&members);
+        self.changes_to(&devices, device, since);
+        if self.changes_to(&members, name, since) && is_first {
+            // What was told of the device before anybody said whose it is.
+            let (before, now) = (format!("{pbx}/{device}"), self.who(called, since));
+            if before != now {
+                self.hand_over(&before, &now);
+            }
         }
-        self.store.put(&key(b'a', &[pbx, device]), &name);
-        self.store.put(&key(b'v', &[pbx, name]), &device);
-        // What was told of the device before anybody said whose it is.
-        let (before, now) = (format!("{pbx}/{device}"), self.who(called, self.now));
-        if known.is_none() && before != now {
-            self.hand_over(&before, &now);
+    }
+
+    fn changes_to(&mut self, entry: &[u8], name: &str, since: Micros) -> bool {
+        let mut known: Changing = self.store.get(entry).unwrap_or_default();
+        let is_new = known.say(since, name);
+        if is_new {
+            self.store.put(entry, &known);
         }
+        is_new
     }
 
     /// All that is kept of one person is another's.
@@ -149,13 +170,16 @@ impl Agents {
         for (old_key, kept) in members {
             let [_, pbx, name, queue] = parts(&old_key)[..] else { continue };
             // What is said of the device is said of the member whose it is.
-            let name: String = self.store.get(&key(b'a', &[pbx, name])).unwrap_or_else(|| name.to_owned());
+            let name = self.member_name(pbx, name, self.now);
             let new_key = key(b'm', &[now, pbx, &name, queue]);
             let mut member: KeptMember = self.store.get(&new_key).unwrap_or_default();
             for fact in kept.facts {
                 remember(&mut member.facts, fact);
             }
             member.listed = member.listed.max(kept.listed);
+            for (since, device) in kept.devices.all() {
+                member.devices.say(since, device);
+            }
             self.store.put(&new_key, &member);
             self.store.remove(&old_key);
         }
@@ -204,6 +228,9 @@ impl Agents {
         if changed.iter().any(|(kind, _)| *kind == EntryKind::Agent) {
             self.meet_again(said.at, out);
         }
+        for id in changed.iter().filter(|(kind, _)| *kind == EntryKind::Queue) {
+            self.members_change(id, said.at);
+        }
         // Calls of before are found by the names, too.
         for (_, id) in changed.iter().filter(|(kind, _)| *kind == EntryKind::Agent) {
             let Some(agent) = self.directory.agent(id, said.at) else { continue };
@@ -214,6 +241,14 @@ impl Agents {
                 self.name(called, &person, said.at, out);
             }
         }
+    }
+
+    /// Others are always in a queue; the first who were have been all the time.
+    fn members_change(&mut self, queue: &EntryId, at: Micros) {
+        let versions = self.directory.versions(queue);
+        let from = if versions.len() == 1 { at + -CORRECT_US } else { at };
+        let members: BTreeSet<String> = self.directory.members_ever(queue).map(str::to_owned).collect();
+        members.iter().for_each(|person| self.dirty(person, Window { from, to: None }));
     }
 
     /// The directory names others now: an entry that is new owns what was before it, too, a changed one what comes.
@@ -281,6 +316,9 @@ impl Agents {
         let mut member: KeptMember = self.store.get(&new_key).unwrap_or_default();
         for fact in facts {
             remember(&mut member.facts, MemberFact { at, ..fact });
+        }
+        if let Some(device) = kept.devices.at(at) {
+            member.devices.say(at, device);
         }
         self.store.put(&new_key, &member);
         let from_now = Window { from: at, to: None };
@@ -354,9 +392,13 @@ fn name_row(pbx: &str, name: &str, of: &Named, until: Option<Micros>, at: Micros
     }
 }
 
-/// Publishes the last version of an entry, and the end of the one before.
+/// Publishes the last version of an entry: its end if it is gone, else its beginning and the end of the one that it replaces.
 fn publish_versions((kind, id): &EntryId, versions: &[Version], at: Micros, out: &mut Effects) {
-    for version in versions.iter().rev().take(2).rev() {
+    let replaced = match versions {
+        [.., before, last] if last.until.is_none() && before.until == Some(last.since) => Some(before),
+        _ => None,
+    };
+    for version in replaced.into_iter().chain(versions.last()) {
         let row = DirectoryRow {
             entry_id: format!("{}/{id}@{}", kind.name(), version.since.0),
             entry: kind.name(),

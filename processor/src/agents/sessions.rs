@@ -177,23 +177,47 @@ fn checkins(stays: &[QueueStay], logins: &[Session]) -> Vec<Session> {
     told
 }
 
-/// The stays of a person, one for those in one queue that overlap: sources may name the member differently.
+/// The stays of a person, one for those in one queue that overlap: sources may name the member differently. While they are in it
+/// by configuration, whatever else puts them there says nothing.
 pub(super) fn united(mut stays: Vec<QueueStay>) -> Vec<QueueStay> {
-    stays.sort_by(|a, b| (&a.pbx, &a.queue, a.stay.from).cmp(&(&b.pbx, &b.queue, b.stay.from)));
+    let order = |it: &QueueStay| (it.pbx.clone(), it.queue.clone(), !it.stay.is_static, it.stay.from);
+    stays.sort_by_cached_key(order);
     let mut out: Vec<QueueStay> = Vec::new();
     for it in stays {
         let same = |last: &&mut QueueStay| {
-            let overlaps = last.stay.to.is_none_or(|(to, _)| it.stay.from < to);
-            (&last.pbx, &last.queue) == (&it.pbx, &it.queue) && overlaps
+            let touches = last.stay.to.is_none_or(|(to, _)| it.stay.from <= to);
+            let one = (&last.pbx, &last.queue, last.stay.is_static) == (&it.pbx, &it.queue, it.stay.is_static);
+            one && touches && (last.stay.is_static || last.stay.to.is_none_or(|(to, _)| it.stay.from < to))
         };
         match out.last_mut().filter(same) {
             Some(last) => {
                 last.stay.to = last.stay.to.zip(it.stay.to).map(|(a, b)| if b.0 >= a.0 { b } else { a });
-                last.stay.is_static |= it.stay.is_static;
                 last.device = last.device.take().or(it.device);
             }
             None => out.push(it),
         }
     }
-    out
+    let configured: Vec<QueueStay> = out.iter().filter(|it| it.stay.is_static).cloned().collect();
+    out.into_iter().flat_map(|it| if it.stay.is_static { vec![it] } else { outside(it, &configured) }).collect()
+}
+
+/// What of a stay is outside of those in the same queue, which are in the order of time.
+fn outside(mut it: QueueStay, configured: &[QueueStay]) -> Vec<QueueStay> {
+    let mut told = Vec::new();
+    for other in configured.iter().filter(|other| (&other.pbx, &other.queue) == (&it.pbx, &it.queue)) {
+        let (from, to) = (other.stay.from, other.stay.to.map(|(to, _)| to));
+        if to.is_some_and(|to| to <= it.stay.from) || it.stay.to.is_some_and(|(end, _)| end <= from) {
+            continue;
+        }
+        if it.stay.from < from {
+            let stay = Stay { to: Some((from, EndedBy::Directory)), ..it.stay };
+            told.push(QueueStay { stay, ..it.clone() });
+        }
+        match to.filter(|to| it.stay.to.is_none_or(|(end, _)| *to < end)) {
+            Some(to) => it.stay.from = to,
+            None => return told,
+        }
+    }
+    told.push(it);
+    told
 }

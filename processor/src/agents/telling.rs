@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use calltide_schemas::Micros;
 
 use super::kept::{KeptLeg, KeptMember, TerminalStay, Told, key, key_at, leg_of, parts, time_of, under};
-use super::presence::{MemberFact, Stay, forget, presence};
+use super::presence::{EndedBy, MemberFact, Stay, forget, presence};
 use super::rows::{IntervalRow, LawRow, SessionRow};
 use super::sessions::{Kind, Login, OnCall, QueueStay, Session, sessions, united};
 use super::timeline::{Busy, Interval, LoggedIn, QueuePause, Spans, State, Window, intervals};
@@ -82,27 +82,27 @@ impl Agents {
             .collect();
         let mut of_all: BTreeMap<(&str, &str), &[MemberFact]> = BTreeMap::new();
         let mut in_queues: BTreeSet<(&str, &str)> = BTreeSet::new();
-        for (key, kept) in &members {
-            let [_, pbx, name, queue] = &key[..] else { continue };
+        for (of, kept) in &members {
+            let [_, pbx, name, queue] = &of[..] else { continue };
             match queue.is_empty() {
                 true => drop(of_all.insert((pbx, name), &kept.facts)),
                 false => drop(in_queues.insert((pbx, name))),
             }
         }
-        for (key, kept) in &members {
-            let [_, pbx, name, queue] = &key[..] else { continue };
-            let device: Option<String> = self.store.get(&super::kept::key(b'v', &[pbx, name]));
+        for (of, kept) in &members {
+            let [_, pbx, name, queue] = &of[..] else { continue };
             let all = of_all.get(&(&**pbx, &**name)).copied().unwrap_or_default();
             let is = presence(&kept.facts, if queue.is_empty() { &[] } else { all });
             let named = (!queue.is_empty()).then(|| queue.clone());
             for stay in is.stays {
+                let device = kept.devices.at(stay.from).map(str::to_owned);
                 match &named {
                     Some(queue) => {
-                        let (pbx, queue, device) = (pbx.clone(), queue.clone(), device.clone());
+                        let (pbx, queue) = (pbx.clone(), queue.clone());
                         known.stays.push(QueueStay { pbx, queue, device, stay });
                     }
                     None => {
-                        let (pbx, device) = (Some(pbx.clone()), device.clone());
+                        let pbx = Some(pbx.clone());
                         known.logins.push(Login { from: stay.from, to: stay.to, pbx, terminal: None, device });
                     }
                 }
@@ -120,11 +120,11 @@ impl Agents {
         self.terminals_of(person, known);
     }
 
-    /// Queues that the person is always in, as the directory says.
+    /// Queues that the person is always in, as the directory says, each as long as it says so.
     fn configured_stays(&self, person: &str, known: &mut Known) {
-        let mine = self.directory.queues(self.now).filter(|queue| queue.members.iter().any(|member| member == person));
-        for (pbx, queue) in mine.filter_map(|queue| queue.id.split_once('/')) {
-            let stay = Stay { from: Micros(0), to: None, is_static: true };
+        for (queue, from, to) in self.directory.memberships(person) {
+            let Some((pbx, queue)) = queue.split_once('/') else { continue };
+            let stay = Stay { from, to: to.map(|to| (to, EndedBy::Directory)), is_static: true };
             known.stays.push(QueueStay { pbx: pbx.to_owned(), queue: queue.to_owned(), device: None, stay });
         }
     }
@@ -371,7 +371,7 @@ fn session_row(person: Person, session: &Session, id: &str) -> SessionRow {
         started_at: session.from,
         logout_at: session.logout,
         ended_at: session.to,
-        ended_by: session.by.map(super::presence::EndedBy::name),
+        ended_by: session.by.map(EndedBy::name),
         version: 0,
         updated_at: Micros(0),
     }

@@ -192,9 +192,22 @@ impl Directory {
         self.all(EntryKind::Device).filter_map(move |id| self.device(id, at))
     }
 
-    /// Every queue that held then.
-    pub(super) fn queues(&self, at: Micros) -> impl Iterator<Item = &Queue> {
-        self.all(EntryKind::Queue).filter_map(move |id| self.queue(id, at))
+    /// The queues that a person is always in, each with the time in which that is so.
+    pub(super) fn memberships(&self, person: &str) -> impl Iterator<Item = (&str, Micros, Option<Micros>)> {
+        let queues = self.entries.range((EntryKind::Queue, String::new())..);
+        let queues = queues.take_while(|((kind, _), _)| *kind == EntryKind::Queue);
+        queues.flat_map(|(_, versions)| versions.iter().enumerate()).filter_map(move |(nth, (version, entry))| {
+            let Entry::Queue(queue) = entry else { return None };
+            let since = if nth == 0 { Micros(0) } else { version.since };
+            queue.members.iter().any(|member| member == person).then_some((&*queue.id, since, version.until))
+        })
+    }
+
+    /// Whoever was always in that queue at any time.
+    pub(super) fn members_ever(&self, queue: &EntryId) -> impl Iterator<Item = &str> {
+        let versions = self.entries.get(queue).into_iter().flatten();
+        let queues = versions.filter_map(|(_, entry)| if let Entry::Queue(queue) = entry { Some(queue) } else { None });
+        queues.flat_map(|queue| queue.members.iter().map(String::as_str))
     }
 
     /// The rates as they stand now.

@@ -1,7 +1,7 @@
 //! The directory: persons on several PBXs, devices in their three modes, changes and what was before them.
 
 use super::site::Way;
-use super::story::{check, run};
+use super::story::{check, moment, run};
 
 #[test]
 fn an_agent_on_two_pbxs_is_one_person() {
@@ -195,4 +195,124 @@ fn a_device_brings_its_queues_to_whoever_takes_it() {
          anna 09:10-09:30 paused (Lunch)
          anna 09:30-10:00 available",
     );
+}
+
+#[test]
+fn who_is_always_in_a_queue_is_so_as_long_as_the_directory_says() {
+    let day = "08:00 agent anna names=site-a/Agent/101
+         08:00 queue site-a/sales members=anna
+         09:00 desk-1 login anna
+         09:00 site-a Agent/101 enters support
+         09:10 site-a Agent/101 pauses support Lunch
+         09:20 queue site-a/sales members=berta
+         09:30 queue site-a/sales members=anna,berta
+         09:40 queue site-a/sales is gone
+         09:50 site-a Agent/101 unpauses support
+         10:00 desk-1 logout anna";
+    // Paused in one of two queues, in all, in one of two, in all.
+    check(
+        day,
+        "anna checkin support 09:00-10:00 by logout
+         anna login 09:00-10:00 by hand
+         anna 09:00-09:10 available
+         anna 09:10-09:20 available (Lunch) support
+         anna 09:20-09:30 paused (Lunch)
+         anna 09:30-09:40 available (Lunch) support
+         anna 09:40-09:50 paused (Lunch)
+         anna 09:50-10:00 available",
+    );
+}
+
+#[test]
+fn a_desk_that_is_shared_is_whose_it_was_at_that_time() {
+    let day = "08:00 site-a anna enters sales (PJSIP/101)
+         08:10 call 1 site-a PJSIP/101 - talks on PJSIP/101
+         11:00 site-a anna leaves sales (PJSIP/101)
+         12:00 site-a berta enters sales (PJSIP/101)
+         12:05 site-a anna enters sales (PJSIP/102)
+         12:10 call 1 ends
+         12:20 call 2 site-a PJSIP/101 - talks on PJSIP/101
+         12:30 call 2 ends
+         13:00 site-a PJSIP/101 pauses sales Lunch (log)
+         14:00 site-a berta leaves sales (PJSIP/101)
+         15:00 site-a anna leaves sales (PJSIP/102)";
+    check(
+        day,
+        "anna checkin sales 08:00-11:00 by hand
+         anna login 08:00-11:00 by checkout
+         berta checkin sales 12:00-14:00 by hand
+         berta login 12:00-14:00 by checkout
+         anna checkin sales 12:05-15:00 by hand
+         anna login 12:05-15:00 by checkout
+         anna 08:00-08:10 available
+         anna 08:10-11:00 on_call call 1
+         anna 11:00-12:05 on_call call 1 not logged in
+         anna 12:05-12:10 on_call call 1
+         anna 12:10-15:00 available
+         berta 12:00-12:20 available
+         berta 12:20-12:30 on_call call 2
+         berta 12:30-13:00 available
+         berta 13:00-14:00 paused (Lunch)",
+    );
+    let site = run(day, Way::Straight);
+    let mut devices: Vec<(String, &str)> = site
+        .of("calltide.agent-sessions")
+        .filter(|row| row["kind"] == "checkin")
+        .map(|row| (row["session_id"].to_string(), row["device"].as_str().unwrap()))
+        .collect();
+    devices.sort();
+    let devices: Vec<_> = devices.into_iter().map(|(_, device)| device).collect();
+    assert_eq!(devices, ["PJSIP/101", "PJSIP/102", "PJSIP/101"]);
+}
+
+#[test]
+fn who_is_in_a_queue_by_configuration_and_by_hand_is_checked_in_outside_of_the_configuration() {
+    check(
+        "08:00 agent anna names=site-a/Agent/101
+         08:00 queue site-a/sales members=berta
+         08:30 site-a Agent/101 enters sales
+         09:00 queue site-a/sales members=anna
+         10:00 queue site-a/sales members=berta
+         12:00 site-a Agent/101 leaves sales",
+        "anna checkin sales 08:30-09:00 by directory
+         anna login 08:30-09:00 by directory
+         anna checkin sales 10:00-12:00 by hand
+         anna login 10:00-12:00 by checkout
+         anna 08:30-09:00 available
+         anna 10:00-12:00 available",
+    );
+}
+
+#[test]
+fn what_is_told_of_the_device_of_a_listed_member_is_theirs() {
+    check(
+        "10:00 site-a berta enters support (PJSIP/101)
+         11:00 site-a berta leaves support (PJSIP/101)
+         12:00 site-a anna is in sales since 08:00 (PJSIP/101)
+         12:05 site-a PJSIP/101 pauses sales Lunch (log)",
+        "anna checkin sales 08:00-…
+         anna login 08:00-…
+         berta checkin support 10:00-11:00 by hand
+         berta login 10:00-11:00 by checkout
+         anna 08:00-12:05 available
+         anna 12:05-… paused (Lunch)
+         berta 10:00-11:00 available",
+    );
+}
+
+#[test]
+fn an_entry_that_comes_back_leaves_its_former_end_as_it_was() {
+    let site = run(
+        "08:00 queue site-a/sales members=anna
+         09:00 queue site-a/sales members=berta
+         10:00 queue site-a/sales is gone
+         11:00 queue site-a/sales members=carl",
+        Way::Straight,
+    );
+    let rows = site.of("calltide.directory");
+    let times =
+        rows.map(|row| (row["since_at"].as_i64().unwrap(), row["until_at"].as_i64(), row["updated_at"].as_i64()));
+    let hours = |at: i64| (at - moment("1d", "00:00").0) / 3_600_000_000;
+    let told: Vec<_> = times.map(|(since, until, told)| (hours(since), until.map(hours), told.map(hours))).collect();
+    assert_eq!(told, [(8, Some(9), Some(9)), (9, Some(10), Some(10)), (11, None, Some(11))]);
 }
