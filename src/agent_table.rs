@@ -8,6 +8,8 @@ use calltide_query_api::format::{self, Format};
 use calltide_query_api::reports::Report;
 use calltide_query_api::reports::agents::AgentsQuery;
 use calltide_query_api::reports::live::Live;
+use jiff::Timestamp;
+use jiff::tz::TimeZone;
 use serde_json::Value;
 
 use crate::errors::{Exit, Failure, Result};
@@ -27,7 +29,7 @@ pub(crate) fn tables(report: &Report, query: &AgentsQuery) -> Result<String> {
     }
     let mut tables = Vec::new();
     if has("login_ms") {
-        tables.push(drawn(&rows, &groups, &logins()));
+        tables.push(drawn(&rows, &groups, &logins(&zone(&query.range.tz))));
     }
     tables.push(drawn(&rows, &groups, &states()));
     tables.push(drawn(&rows, &groups, &calls(query)));
@@ -45,10 +47,10 @@ fn pauses() -> Vec<Column> {
     ]
 }
 
-fn logins() -> Vec<Column> {
+fn logins(zone: &TimeZone) -> Vec<Column> {
     vec![
-        Column::new("first login", |row| moment(row, "first_login_at")),
-        Column::new("last logout", |row| moment(row, "last_logout_at")),
+        moment("first login", "first_login_at", zone),
+        moment("last logout", "last_logout_at", zone),
         Column::new("logins", |row| number(row, "logins").to_string()),
         Column::new("logged in", |row| span(row, "login_ms")),
         Column::new("paused", |row| format!("{} {:>7}", span(row, "pause_ms"), percent(row, "pause_pct"))),
@@ -94,15 +96,24 @@ fn ratio(row: &Row, name: &str) -> String {
     row.get(name).and_then(Value::as_f64).map_or_else(|| "-".to_owned(), |value| format!("{value:.1}"))
 }
 
-/// A time to the second, in UTC.
-fn moment(row: &Row, name: &str) -> String {
-    let text = row.get(name).and_then(Value::as_str).and_then(|text| text.get(..19));
-    text.map_or_else(|| "-".to_owned(), |text| text.replace('T', " "))
+/// The zone of a report that was answered.
+fn zone(tz: &str) -> TimeZone {
+    TimeZone::get(tz).unwrap_or(TimeZone::UTC)
+}
+
+/// Times to the second, as the clocks of the zone showed them.
+fn moment(title: &str, name: &'static str, zone: &TimeZone) -> Column {
+    let zone = zone.clone();
+    Column::new(title, move |row| {
+        let at = row.get(name).and_then(Value::as_str).and_then(|text| text.parse::<Timestamp>().ok());
+        let local = at.map(|at| at.to_zoned(zone.clone()).strftime("%Y-%m-%d %H:%M:%S").to_string());
+        local.unwrap_or_else(|| "-".to_owned())
+    })
 }
 
 /// The present, as two tables.
-pub(crate) fn present(live: &Live) -> Result<String> {
-    let agents = listed(&rows_of(&live.agents)?, &["agent", "team"], &doing());
+pub(crate) fn present(live: &Live, tz: &str) -> Result<String> {
+    let agents = listed(&rows_of(&live.agents)?, &["agent", "team"], &doing(&zone(tz)));
     let queues = listed(&rows_of(&live.queues)?, &["queue", "pbx"], &waiting());
     let (no_agents, no_queues) = (live.agents.rows() == 0, live.queues.rows() == 0);
     let agents = if no_agents { "no agent is known to do anything now\n".to_owned() } else { agents };
@@ -121,14 +132,14 @@ fn rows_of(output: &QueryOutput) -> Result<Vec<Row>> {
     serde_json::from_slice(&json).map_err(|e| unreadable(&e))
 }
 
-fn doing() -> Vec<Column> {
+fn doing(zone: &TimeZone) -> Vec<Column> {
     vec![
         Column::new("state", |row| {
             let paused = row.get("while_paused").and_then(Value::as_bool).unwrap_or_default();
             format!("{}{}", text(row, "state"), if paused { " (paused)" } else { "" })
         }),
         Column::new("for", |row| clock(number(row, "for_ms"))),
-        Column::new("since (UTC)", |row| moment(row, "since")),
+        moment("since", "since", zone),
         Column::new("reason", |row| text(row, "reason")),
         Column::new("queue", |row| text(row, "queue")),
         Column::new("call", |row| text(row, "call_id")),

@@ -10,6 +10,7 @@ mod generate;
 mod import;
 mod queues;
 mod recycling;
+mod report;
 
 pub(crate) use agents::{AgentsReport, CallersReport, NowFormat, NowReport};
 pub(crate) use bench::{Bench, BenchStage};
@@ -21,11 +22,10 @@ pub(crate) use queues::QueuesReport;
 pub(crate) use recycling::{
     Contacts, ContactsLoad, ContactsStand, Dnc, DoNotCallArgs, Promise, Recycling, RecyclingReport, Simulate, Why,
 };
+pub(crate) use report::{Basis, Outcomes, Report, ReportArgs};
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
-
-use calltide_query_api::reports::outcomes::{Dimension, Direction};
 
 use clap::{Args as ClapArgs, Parser, Subcommand, ValueEnum};
 
@@ -242,74 +242,6 @@ pub(crate) struct QueryApi {
     pub(crate) as_child: bool,
 }
 
-/// The reports.
-#[derive(Debug, Subcommand)]
-pub(crate) enum Report {
-    /// What became of the calls: counts and percentages
-    #[command(after_help = REPORT_EXAMPLES)]
-    Outcomes(Outcomes),
-    /// How queues were served: counts, rates, service levels and waits
-    Queues(QueuesReport),
-    /// What agents did: logins, pauses, occupancy, calls and handling times
-    Agents(AgentsReport),
-    /// The same of teams
-    Teams(AgentsReport),
-    /// Who called: unique and repeat callers, and those who got nobody and were not called back
-    Callers(CallersReport),
-    /// What is going on now: agents' states, queues' callers, service levels of today
-    Now(NowReport),
-    /// What calls out and legs to ordinary telephones cost, and whom
-    Charges(ChargesReport),
-    /// What recycling came to: contacts by best class and verdict, and what calling again yields
-    Recycling(RecyclingReport),
-}
-
-const REPORT_EXAMPLES: &str = "\
-Examples:
-  calltide report outcomes --by campaign
-  calltide report outcomes --by day,campaign --from 2026-08-01 --to 2026-09-01 --tz Europe/Moscow
-  calltide report outcomes --by campaign --basis contact --direction outbound --format csv";
-
-/// Arguments of `report outcomes`.
-#[derive(Debug, ClapArgs)]
-pub(crate) struct Outcomes {
-    /// Group by campaign, agent, queue, direction, pbx, hour, day; several with commas
-    #[arg(long, value_name = "NAMES", value_delimiter = ',')]
-    pub(crate) by: Vec<Dimension>,
-    /// Calls that started then or later: 2026-08-01, 2026-08-01T10:00, or RFC 3339. Per contact, outbound: no bound,
-    /// since the best attempt counts whenever it was made
-    #[arg(long, value_name = "TIME")]
-    pub(crate) from: Option<String>,
-    /// Calls that started earlier than this. Per contact, outbound: attempts that ended earlier
-    #[arg(long, value_name = "TIME")]
-    pub(crate) to: Option<String>,
-    /// The zone of times, hours and days
-    #[arg(long, value_name = "ZONE", default_value = "UTC")]
-    pub(crate) tz: String,
-    /// What is counted: every attempt, or every contact by its best attempt
-    #[arg(long, value_enum, default_value_t)]
-    pub(crate) basis: Basis,
-    /// inbound, outbound, internal; several with commas [default: inbound,outbound]
-    #[arg(long, value_name = "NAMES", value_delimiter = ',')]
-    pub(crate) direction: Vec<Direction>,
-    /// Show the nine classic statuses instead of all fourteen
-    #[arg(long)]
-    pub(crate) nine: bool,
-    /// How the answer is written
-    #[arg(long, value_enum, default_value_t)]
-    pub(crate) format: Format,
-}
-
-/// What a report counts.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum)]
-pub(crate) enum Basis {
-    /// Every attempt; inbound every call
-    #[default]
-    Attempt,
-    /// Every contact by its best attempt; inbound every call
-    Contact,
-}
-
 const SQL_EXAMPLES: &str = "\
 Examples:
   calltide sql \"SELECT status, count(*) FROM calls GROUP BY status ORDER BY 2 DESC\"
@@ -401,6 +333,8 @@ pub(crate) struct LogCat {
 mod tests {
     #![expect(clippy::unwrap_used, reason = "tests")]
 
+    use calltide_query_api::reports::Bucket;
+    use calltide_query_api::reports::outcomes::Dimension;
     use clap::CommandFactory as _;
 
     use super::*;
@@ -428,7 +362,7 @@ mod tests {
         else {
             panic!("another command")
         };
-        assert_eq!(asked.by, [Dimension::Day, Dimension::Campaign]);
+        assert_eq!(asked.by, [Dimension::Bucket(Bucket::Day), Dimension::Campaign]);
     }
 
     #[test]
@@ -436,6 +370,25 @@ mod tests {
         let error = parse("calltide report outcomes --by campagn").unwrap_err();
         assert_eq!(error.exit_code(), 2);
         assert!(error.to_string().contains("known are campaign, direction, queue"), "{error}");
+    }
+
+    #[test]
+    fn days_begin_at_midnight_or_at_a_time_of_day() {
+        for (line, expected) in [
+            ("calltide report agents --tz Europe/Madrid", "00:00"),
+            ("calltide report agents --day-start 06:00", "06:00"),
+            ("calltide report agents --day-start 23:59 --from 2026-08-01", "23:59"),
+        ] {
+            let Command::Report(Report::Agents(asked)) = parse(line).unwrap().command else {
+                panic!("another command")
+            };
+            assert_eq!(asked.report.range().unwrap().day_start.to_string(), expected, "{line}");
+        }
+        for wrong in ["25:00", "6:00", "06:00:30", "noon"] {
+            let error = parse(&format!("calltide report now --day-start {wrong}")).unwrap_err();
+            assert_eq!(error.exit_code(), 2);
+            assert!(error.to_string().contains(&format!("a day cannot begin at `{wrong}`")), "{error}");
+        }
     }
 
     #[test]

@@ -3,17 +3,18 @@
 //! What they do is in `src/report.rs`.
 
 use calltide_query_api::reports::agents::Dimension;
-use calltide_query_api::reports::callers;
+use calltide_query_api::reports::{DayStart, callers};
 use calltide_schemas::metrics::agents::SHORT_TALK_S;
 use calltide_schemas::metrics::queues::{SHORT_S, WITHIN_S};
 use clap::{Args as ClapArgs, ValueEnum};
 
-use super::Format;
+use super::ReportArgs;
 
 const REPORT_EXAMPLES: &str = "\
-Times are cut at the ends of hours, days, weeks, months and of the range; a call counts where it was offered. Of who has no
-login (static members of queues) login, idle time and occupancy are not known. By queue and PBX there are no logins, so that
-columns which need one are left out; by reason the columns are those of pauses.
+Times are cut at the ends of hours, days, weeks, months and of the range: of what began before --from, the rest counts. A
+call counts where it was offered. Of who has no login (static members of queues) login, idle time and occupancy are not
+known. By queue and PBX there are no logins, so that columns which need one are left out; by reason the columns are those
+of pauses.
 
 Examples:
   calltide report agents --from 2026-08-01 --to 2026-09-01 --tz Europe/Madrid
@@ -28,47 +29,27 @@ pub(crate) struct AgentsReport {
     /// Group by agent, pbx, team, queue, reason, hour, day, week, month; several with commas [default: agent, or team]
     #[arg(long, value_name = "NAMES", value_delimiter = ',')]
     pub(crate) by: Vec<Dimension>,
-    /// What was from then on, and of what began before, the rest: 2026-08-01, 2026-08-01T10:00, or RFC 3339
-    #[arg(long, value_name = "TIME")]
-    pub(crate) from: Option<String>,
-    /// What was before this
-    #[arg(long, value_name = "TIME")]
-    pub(crate) to: Option<String>,
+    #[command(flatten)]
+    pub(crate) report: ReportArgs,
     /// Up to when what goes on is counted [default: now]
     #[arg(long, value_name = "TIME")]
     pub(crate) now: Option<String>,
-    /// The zone of times, hours, days, weeks and months
-    #[arg(long, value_name = "ZONE", default_value = "UTC")]
-    pub(crate) tz: String,
     /// A talk under this is short
     #[arg(long, value_name = "SECONDS", default_value_t = SHORT_TALK_S)]
     pub(crate) short: u32,
-    /// How the answer is written
-    #[arg(long, value_enum, default_value_t)]
-    pub(crate) format: Format,
 }
 
 /// Arguments of `report callers`.
 #[derive(Debug, ClapArgs)]
 #[command(
-    after_help = "Examples:\n  calltide report callers --from 2026-08-01 --tz Europe/Madrid\n  calltide report callers --by queue,day"
+    after_help = "Calls count by when they began.\n\nExamples:\n  calltide report callers --from 2026-08-01 --tz Europe/Madrid\n  calltide report callers --by queue,day"
 )]
 pub(crate) struct CallersReport {
     /// Group by queue, pbx, hour, day, week, month; several with commas. Each row, and the total, has a caller once
     #[arg(long, value_name = "NAMES", value_delimiter = ',')]
     pub(crate) by: Vec<callers::Dimension>,
-    /// Calls that began then or later: 2026-08-01, 2026-08-01T10:00, or RFC 3339
-    #[arg(long, value_name = "TIME")]
-    pub(crate) from: Option<String>,
-    /// Calls that began earlier than this
-    #[arg(long, value_name = "TIME")]
-    pub(crate) to: Option<String>,
-    /// The zone of times, hours, days, weeks and months
-    #[arg(long, value_name = "ZONE", default_value = "UTC")]
-    pub(crate) tz: String,
-    /// How the answer is written
-    #[arg(long, value_enum, default_value_t)]
-    pub(crate) format: Format,
+    #[command(flatten)]
+    pub(crate) report: ReportArgs,
 }
 
 /// Arguments of `report now`.
@@ -78,6 +59,9 @@ pub(crate) struct NowReport {
     /// The zone of the day that service levels are of
     #[arg(long, value_name = "ZONE", default_value = "UTC")]
     pub(crate) tz: String,
+    /// When that day begins there
+    #[arg(long, value_name = "HH:MM", default_value_t)]
+    pub(crate) day_start: DayStart,
     /// The service level's X, included
     #[arg(long, value_name = "SECONDS", default_value_t = WITHIN_S)]
     pub(crate) within: u32,

@@ -36,7 +36,7 @@ pub(crate) struct Bench {
     /// With --only recycling: how many contacts
     #[arg(long, default_value_t = 1_000_000, value_name = "N", value_parser = clap::value_parser!(u64).range(1_000..=50_000_000))]
     pub(crate) contacts: u64,
-    /// With --only agents: how many calls in a shift of ten thousand agents
+    /// With --only agents and --only reports: how many calls in a day of ten thousand agents
     #[arg(long, default_value_t = 2_000_000, value_name = "N", value_parser = clap::value_parser!(u64).range(1_000..=50_000_000))]
     pub(crate) calls: u64,
     /// Instead of measuring, write the repeated recording into this folder
@@ -65,4 +65,6 @@ pub(crate) enum BenchStage {
     Recycling,
     /// What agents do: a day of calls, each told thrice as it goes on; only when asked for
     Agents,
+    /// Reports of agents over the tables of an invented day, by hour and by agent; only when asked for
+    Reports,
 }

@@ -5,12 +5,12 @@
 use calltide_query_api::reports::charges::Dimension;
 use clap::Args as ClapArgs;
 
-use super::Format;
+use super::ReportArgs;
 
 const REPORT_EXAMPLES: &str = "\
 A call out is charged to the user of the internal device that placed it, a leg to an ordinary telephone to the user that owns
 it. Amounts of several currencies are never summed: rows and totals are of one currency each. What no rate fits is unrated,
-and in a row without a currency; what no user owns is unowned.
+and in a row without a currency; what no user owns is unowned. All of it counts by when it was answered.
 
 Examples:
   calltide report charges
@@ -25,16 +25,6 @@ pub(crate) struct ChargesReport {
     /// currency is always the last of them
     #[arg(long, value_name = "NAMES", value_delimiter = ',', default_value = "user")]
     pub(crate) by: Vec<Dimension>,
-    /// What was answered then or later: 2026-08-01, 2026-08-01T10:00, or RFC 3339
-    #[arg(long, value_name = "TIME")]
-    pub(crate) from: Option<String>,
-    /// What was answered earlier than this
-    #[arg(long, value_name = "TIME")]
-    pub(crate) to: Option<String>,
-    /// The zone of times, hours, days, weeks and months
-    #[arg(long, value_name = "ZONE", default_value = "UTC")]
-    pub(crate) tz: String,
-    /// How the answer is written
-    #[arg(long, value_enum, default_value_t)]
-    pub(crate) format: Format,
+    #[command(flatten)]
+    pub(crate) report: ReportArgs,
 }

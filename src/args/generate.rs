@@ -30,3 +30,11 @@ pub(crate) struct Generate {
     #[arg(long, default_value_t = 1, value_name = "N")]
     pub(crate) seed: u64,
 }
+
+impl Generate {
+    /// A day of ten thousand agents, which is measured.
+    pub(crate) fn day_of_agents() -> Self {
+        let from = jiff::civil::date(2026, 1, 1);
+        Self { calls: 2_000_000, days: 1, from, campaigns: 20, agents: 10_000, queues: 12, seed: 1 }
+    }
+}

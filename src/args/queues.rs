@@ -6,12 +6,13 @@ use calltide_query_api::reports::queues::Dimension;
 use calltide_schemas::metrics::queues::{SHORT_S, WITHIN_S};
 use clap::Args as ClapArgs;
 
-use super::Format;
+use super::ReportArgs;
 
 const REPORT_EXAMPLES: &str = "\
 Service levels are named by what they are over: answered (answered within X / answered), offered (answered within X /
-offered less short abandons), removed (left the queue within X / offered). By queue, visits are counted; the total, and
-rows over several queues, count each call once: by the first visit that an agent took, else by its last one.
+offered less short abandons), removed (left the queue within X / offered). By queue, visits are counted, each where it
+began; the total, and rows over several queues, count each call once: by the first visit that an agent took, else by its
+last one.
 
 Examples:
   calltide report queues
@@ -25,22 +26,12 @@ pub(crate) struct QueuesReport {
     /// Group by queue, pbx, hour, day, week, month; several with commas
     #[arg(long, value_name = "NAMES", value_delimiter = ',', default_value = "queue")]
     pub(crate) by: Vec<Dimension>,
-    /// Visits that began then or later: 2026-08-01, 2026-08-01T10:00, or RFC 3339
-    #[arg(long, value_name = "TIME")]
-    pub(crate) from: Option<String>,
-    /// Visits that began earlier than this
-    #[arg(long, value_name = "TIME")]
-    pub(crate) to: Option<String>,
-    /// The zone of times, hours, days, weeks and months
-    #[arg(long, value_name = "ZONE", default_value = "UTC")]
-    pub(crate) tz: String,
+    #[command(flatten)]
+    pub(crate) report: ReportArgs,
     /// The service level's X, included
     #[arg(long, value_name = "SECONDS", default_value_t = WITHIN_S)]
     pub(crate) within: u32,
     /// Who hangs up earlier than this is a short abandon
     #[arg(long, value_name = "SECONDS", default_value_t = SHORT_S)]
     pub(crate) short: u32,
-    /// How the answer is written
-    #[arg(long, value_enum, default_value_t)]
-    pub(crate) format: Format,
 }

@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use calltide_query_api::reports::recycling::Dimension;
 use clap::{Args as ClapArgs, Subcommand};
 
-use super::Format;
+use super::{Format, ReportArgs};
 
 const CONTACTS_EXAMPLES: &str = "\
 Examples:
@@ -196,6 +196,8 @@ pub(crate) struct Simulate {
 }
 
 const REPORT_EXAMPLES: &str = "\
+Attempts count by when they began; contacts are those heard of before --to, with their best class at that time.
+
 Examples:
   calltide report recycling
   calltide report recycling --by attempt --from 2026-08-01
@@ -208,16 +210,6 @@ pub(crate) struct RecyclingReport {
     /// Group by campaign, attempt, hour, day; several with commas
     #[arg(long, value_name = "NAMES", value_delimiter = ',', default_value = "campaign")]
     pub(crate) by: Vec<Dimension>,
-    /// Attempts that began then or later: 2026-08-01, 2026-08-01T10:00, or RFC 3339
-    #[arg(long, value_name = "TIME")]
-    pub(crate) from: Option<String>,
-    /// Attempts that began earlier than this, and contacts heard of before, with their best class at that time
-    #[arg(long, value_name = "TIME")]
-    pub(crate) to: Option<String>,
-    /// The zone of times, hours and days
-    #[arg(long, value_name = "ZONE", default_value = "UTC")]
-    pub(crate) tz: String,
-    /// How the answer is written
-    #[arg(long, value_enum, default_value_t)]
-    pub(crate) format: Format,
+    #[command(flatten)]
+    pub(crate) report: ReportArgs,
 }

@@ -15,6 +15,7 @@ mod log;
 mod pressure;
 mod recycling;
 pub(crate) mod repeat;
+mod reports;
 mod stopwatch;
 
 use crate::args::{Bench, BenchStage};
@@ -47,6 +48,9 @@ pub(crate) fn run(asked: &Bench) -> Result<()> {
     }
     if asked.only == Some(BenchStage::Agents) {
         return output::data(agents::measure(asked.calls).as_bytes());
+    }
+    if asked.only == Some(BenchStage::Reports) {
+        return output::data(reports::measure(asked.calls)?.as_bytes());
     }
     if let Some(servers) = &asked.kafka {
         return output::data(

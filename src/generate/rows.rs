@@ -14,7 +14,7 @@ use calltide_schemas::tables::{Kind, TableDef, table};
 use super::calls::Call;
 use crate::errors::{Exit, Failure, Result};
 
-const PBX: &str = "generated";
+pub(super) const PBX: &str = "generated";
 const SHORT_MS: i64 = 10_000;
 
 /// What stands in one column of one row.

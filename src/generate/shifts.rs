@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 
 use arrow::array::RecordBatch;
 
-use super::rows::{Cell, TableRows, Told};
+use super::rows::{Cell, PBX, TableRows, Told};
 use crate::errors::Result;
 
 /// Before the first call and after the last, and the pause after the first of them that is long enough ago.
@@ -65,11 +65,14 @@ impl Shifts {
                     continue;
                 };
                 let shift = (first.answered - AROUND_US, last + AROUND_US);
-                let session = format!("{agent}@login@{}", shift.0);
-                sessions.add(|name| in_sessions(name, agent, &session, shift));
+                // As who is not in the directory.
+                let person = format!("{PBX}/{agent}");
+                let session = format!("{person}@login@@{}", shift.0);
+                let who = Who { person: &person, agent, session: &session };
+                sessions.add(|name| who.of_session(name, shift));
                 states(&parts, shift, &mut |state| {
-                    let id = format!("{agent}@{}", state.from);
-                    intervals.add(|name| in_intervals(name, agent, &session, &id, &state));
+                    let id = format!("{person}@{}", state.from);
+                    intervals.add(|name| who.of_interval(name, &id, &state));
                 });
             }
             add(vec![sessions.finish()?, intervals.finish()?])?;
@@ -106,33 +109,47 @@ fn states<'a>(parts: &[&'a Part], (begin, end): (i64, i64), tell: &mut impl FnMu
     go(&mut at, "available", end, None);
 }
 
-fn in_sessions<'a>(name: &str, agent: &'a str, session: &'a str, (from, to): (i64, i64)) -> Cell<'a> {
-    match name {
-        "session_id" => Cell::Text(session),
-        "person" | "agent" => Cell::Text(agent),
-        "kind" => Cell::Text("login"),
-        "started_at" => Cell::Time(from),
-        "logout_at" | "ended_at" | "updated_at" => Cell::Time(to),
-        "ended_by" => Cell::Text("hand"),
-        "version" => Cell::Int(1),
-        _ => Cell::Nothing,
-    }
+/// An agent in a session.
+#[derive(Clone, Copy)]
+struct Who<'a> {
+    person: &'a str,
+    agent: &'a str,
+    session: &'a str,
 }
 
-fn in_intervals<'a>(name: &str, agent: &'a str, session: &'a str, id: &'a str, state: &State<'a>) -> Cell<'a> {
-    match name {
-        "interval_id" => Cell::Text(id),
-        "person" | "agent" => Cell::Text(agent),
-        "session_id" => Cell::Text(session),
-        "state" => Cell::Text(state.name),
-        "reason" if state.name == "paused" => Cell::Text("Lunch"),
-        "queue" => state.part.and_then(|part| part.queue.as_deref()).into(),
-        "call_id" => state.part.map(|part| &*part.call_id).into(),
-        "while_paused" => Cell::Bool(false),
-        "at_once" => Cell::Int(i64::from(matches!(state.name, "on_call" | "hold"))),
-        "started_at" => Cell::Time(state.from),
-        "ended_at" | "updated_at" => Cell::Time(state.to),
-        "version" => Cell::Int(1),
-        _ => Cell::Nothing,
+impl<'a> Who<'a> {
+    fn of_session(self, name: &str, (from, to): (i64, i64)) -> Cell<'a> {
+        match name {
+            "session_id" => Cell::Text(self.session),
+            "person" => Cell::Text(self.person),
+            "agent" => Cell::Text(self.agent),
+            "pbx" => Cell::Text(PBX),
+            "kind" => Cell::Text("login"),
+            "started_at" => Cell::Time(from),
+            "logout_at" | "ended_at" | "updated_at" => Cell::Time(to),
+            "ended_by" => Cell::Text("hand"),
+            "version" => Cell::Int(1),
+            _ => Cell::Nothing,
+        }
+    }
+
+    fn of_interval(self, name: &str, id: &'a str, state: &State<'a>) -> Cell<'a> {
+        match name {
+            "interval_id" => Cell::Text(id),
+            "person" => Cell::Text(self.person),
+            "agent" => Cell::Text(self.agent),
+            "pbx" => Cell::Text(PBX),
+            "session_id" => Cell::Text(self.session),
+            "state" => Cell::Text(state.name),
+            "reason" if state.name == "paused" => Cell::Text("Lunch"),
+            "queue" => state.part.and_then(|part| part.queue.as_deref()).into(),
+            "call_id" => state.part.map(|part| &*part.call_id).into(),
+            "while_paused" => Cell::Bool(false),
+            "at_once" => Cell::Int(i64::from(matches!(state.name, "on_call" | "hold"))),
+            "started_at" => Cell::Time(state.from),
+            "ended_at" | "updated_at" => Cell::Time(state.to),
+            "version" => Cell::Int(1),
+            _ => Cell::Nothing,
+        }
     }
 }

@@ -1,6 +1,6 @@
-//! The operator that cuts intervals: batches of rows in, batches of pieces out, in their order.
+//! The operator that cuts intervals: batches of rows in, batches of pieces out.
 //!
-//! Where is cut, and what a piece is, is said by [`super::pieces`]. It keeps no rows.
+//! Where is cut, what a piece is, and which of a batch become one, is said by [`super::pieces`]. It keeps no rows.
 
 use std::fmt;
 use std::sync::Arc;

@@ -8,6 +8,7 @@
 mod admission;
 mod answers;
 mod buckets;
+pub(crate) mod calendar;
 mod catalog;
 mod cutting;
 mod error;

@@ -1,14 +1,15 @@
 //! `agent_pieces('hour', 'Europe/Berlin', from, to, now)`: the rows of `agent_intervals` within `[from, to)`, cut at the
-//! borders of local hours, days, weeks or months, or whole (`'all'`).
+//! borders of local hours, days, weeks or months, or whole (`'all'`). A sixth argument, `'06:00'`, is when days begin.
 //!
-//! Most intervals lie in one bucket and become one row; only those that cross a border become several. An interval that goes on
-//! ends at `now`. Lengths are differences of whole milliseconds of the clock, so that pieces sum up to their interval and
-//! intervals to their login. It knows nothing of what is counted.
+//! An interval that goes on ends at `now`. Lengths are differences of whole milliseconds of the clock, so that pieces sum up to
+//! their interval and intervals to their login. Pieces of a batch that differ in nothing that was asked for become one row:
+//! that is most of the summing up. It knows nothing of what is counted.
 
+use std::collections::hash_map::Entry;
 use std::sync::Arc;
 
 use arrow::array::{Array, ArrayRef, AsArray, BooleanArray, Int64Array, TimestampMicrosecondArray, UInt32Array};
-use arrow::compute::take;
+use arrow::compute::{cast, take};
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef, TimeUnit, TimestampMicrosecondType};
 use arrow::record_batch::RecordBatch;
 use async_trait::async_trait;
@@ -18,8 +19,9 @@ use datafusion::datasource::TableType;
 use datafusion::error::Result;
 use datafusion::logical_expr::{Expr, col, lit};
 use datafusion::physical_plan::ExecutionPlan;
+use rustc_hash::FxHashMap;
 
-use super::buckets::{Calendar, Length};
+use super::calendar::{Bucket, Calendar, DayStart};
 use super::cutting::CutExec;
 
 /// Its name.
@@ -31,7 +33,7 @@ pub(super) const AGENT_INTERVALS: &str = "agent_intervals";
 const KEPT: [&str; 7] = ["person", "agent", "pbx", "team", "queue", "state", "reason"];
 /// What it needs beside them: the last one tells whether it is a part of a login.
 const READ: [&str; 3] = ["started_at", "ended_at", "session_id"];
-/// Columns of its own.
+/// Columns of its own: whether the agent was logged in, how many of the intervals began in it, in which bucket, how long.
 const LOGGED_IN: &str = "logged_in";
 const BEGAN: &str = "began";
 const BUCKET_AT: &str = "bucket_at";
@@ -46,12 +48,17 @@ pub(super) struct AgentPieces(pub(super) Arc<dyn TableProvider>);
 
 impl TableFunctionImpl for AgentPieces {
     fn call_with_args(&self, args: TableFunctionArgs<'_, '_>) -> Result<Arc<dyn TableProvider>> {
-        let [length, zone, from, to, now] = args.exprs() else {
+        let [length, zone, from, to, now, rest @ ..] = args.exprs() else {
             return plan_err!("{AGENT_PIECES} takes a length, a zone, from, to and now");
         };
+        let day_start = match rest {
+            [] => DayStart::default(),
+            [begin] => text(begin)?.parse::<DayStart>().map_err(|e| plan_datafusion_err!("{e}"))?,
+            _ => return plan_err!("{AGENT_PIECES} takes at most when days begin after now"),
+        };
         let (length, zone) = (text(length)?, text(zone)?);
-        let calendar = match Length::named(length) {
-            Some(length) => Some(Calendar::new(length, zone)?),
+        let calendar = match Bucket::named(length) {
+            Some(bucket) => Some(Calendar::new(bucket, zone, day_start)?),
             None if length == "all" => None,
             None => return plan_err!("{AGENT_PIECES} cuts at hour, day, week, month or all, not at {length}"),
         };
@@ -82,7 +89,7 @@ fn schema(intervals: &Schema) -> Result<SchemaRef> {
     let kept = KEPT.iter().map(|name| Ok(intervals.field_with_name(name)?.clone()));
     let own = [
         Field::new(LOGGED_IN, DataType::Boolean, false),
-        Field::new(BEGAN, DataType::Boolean, false),
+        Field::new(BEGAN, DataType::Int64, false),
         Field::new(BUCKET_AT, DataType::Timestamp(TimeUnit::Microsecond, Some("UTC".into())), true),
         Field::new(MS, DataType::Int64, false),
     ];
@@ -148,7 +155,7 @@ impl Cut {
         before.into_iter().chain(after).collect()
     }
 
-    /// The pieces of a batch of intervals, so many rows at once.
+    /// The pieces of a batch of intervals, at most so many rows at once.
     pub(super) fn pieces(&self, intervals: RecordBatch, schema: &SchemaRef, rows_max: usize) -> Result<Cutting> {
         let times = |name: &str| {
             let column = intervals.column_by_name(name).and_then(|c| c.as_primitive_opt::<TimestampMicrosecondType>());
@@ -161,6 +168,7 @@ impl Cut {
             started: times("started_at")?,
             ended: times("ended_at")?,
             sessions: Arc::clone(sessions),
+            kinds: alike(&intervals, schema)?,
             cut: self.clone(),
             schema: Arc::clone(schema),
             intervals,
@@ -177,6 +185,8 @@ pub(super) struct Cutting {
     started: TimestampMicrosecondArray,
     ended: TimestampMicrosecondArray,
     sessions: ArrayRef,
+    /// By interval: the same number where nothing that is asked for differs.
+    kinds: Vec<u32>,
     cut: Cut,
     schema: SchemaRef,
     rows_max: usize,
@@ -185,13 +195,22 @@ pub(super) struct Cutting {
     at: Option<i64>,
 }
 
-/// Columns in the making.
+/// Rows in the making.
 #[derive(Default)]
 struct Made {
-    rows: Vec<u32>,
-    began: Vec<bool>,
-    buckets: Vec<Option<i64>>,
-    ms: Vec<i64>,
+    /// By the kind of interval, its bucket, and whether it is a part of a login.
+    places: FxHashMap<(u32, Option<i64>, bool), usize>,
+    rows: Vec<Sum>,
+}
+
+/// Pieces that are alike.
+struct Sum {
+    /// One of the intervals.
+    row: u32,
+    logged_in: bool,
+    bucket: Option<i64>,
+    began: i64,
+    ms: i64,
 }
 
 impl Iterator for Cutting {
@@ -228,22 +247,30 @@ impl Cutting {
             None => (None, i64::MAX),
         };
         let until = ended.min(border);
-        made.rows.push(u32::try_from(self.row).map_err(|_| exec_datafusion_err!("a batch is too large to be cut"))?);
-        made.began.push(at == started);
-        made.buckets.push(bucket);
-        made.ms.push(until.div_euclid(MILLI_MICROS) - at.div_euclid(MILLI_MICROS));
+        let logged_in = self.sessions.is_valid(self.row);
+        let place = match made.places.entry((self.kinds[self.row], bucket, logged_in)) {
+            Entry::Occupied(known) => *known.get(),
+            Entry::Vacant(new) => {
+                let row =
+                    u32::try_from(self.row).map_err(|_| exec_datafusion_err!("a batch is too large to be cut"))?;
+                made.rows.push(Sum { row, logged_in, bucket, began: 0, ms: 0 });
+                *new.insert(made.rows.len() - 1)
+            }
+        };
+        let sum = &mut made.rows[place];
+        sum.began += i64::from(at == started);
+        sum.ms += until.div_euclid(MILLI_MICROS) - at.div_euclid(MILLI_MICROS);
         (self.row, self.at) = if until < ended { (self.row, Some(until)) } else { (self.row + 1, None) };
         Ok(())
     }
 
-    fn batch(&self, made: Made) -> Result<RecordBatch> {
-        let Made { rows, began, buckets, ms } = made;
-        let logged_in: BooleanArray = rows.iter().map(|row| Some(self.sessions.is_valid(*row as usize))).collect();
-        // Where nothing was cut or left out, the columns are those of the intervals.
-        let all = rows.len() == self.intervals.num_rows() && rows.iter().zip(0..).all(|(row, at)| *row == at);
-        let rows = UInt32Array::from(rows);
-        let (began, ms) = (BooleanArray::from(began), Int64Array::from(ms));
-        let buckets = TimestampMicrosecondArray::from(buckets).with_timezone("UTC");
+    fn batch(&self, Made { rows: sums, .. }: Made) -> Result<RecordBatch> {
+        let rows: UInt32Array = sums.iter().map(|sum| sum.row).collect();
+        let logged_in: BooleanArray = sums.iter().map(|sum| Some(sum.logged_in)).collect();
+        let buckets: TimestampMicrosecondArray = sums.iter().map(|sum| sum.bucket).collect();
+        let buckets = buckets.with_timezone("UTC");
+        let numbers = |of: fn(&Sum) -> i64| sums.iter().map(of).collect::<Int64Array>();
+        let (began, ms) = (numbers(|sum| sum.began), numbers(|sum| sum.ms));
         let column = |field: &Arc<Field>| -> Result<ArrayRef> {
             Ok(match field.name().as_str() {
                 LOGGED_IN => Arc::new(logged_in.clone()),
@@ -253,7 +280,7 @@ impl Cutting {
                 name => {
                     let of = self.intervals.column_by_name(name);
                     let of = of.ok_or_else(|| plan_datafusion_err!("intervals have no column {name}"))?;
-                    if all { Arc::clone(of) } else { take(of, &rows, None)? }
+                    take(of, &rows, None)?
                 }
             })
         };
@@ -261,4 +288,32 @@ impl Cutting {
         let options = arrow::record_batch::RecordBatchOptions::new().with_row_count(Some(rows.len()));
         Ok(RecordBatch::try_new_with_options(Arc::clone(&self.schema), columns, &options)?)
     }
+}
+
+/// Numbers the rows: those get the same that have the same texts in the columns that are asked for. Where a text is kept in two
+/// places it may get two numbers, which makes more rows and no others.
+fn alike(intervals: &RecordBatch, schema: &Schema) -> Result<Vec<u32>> {
+    let mut kinds = vec![0; intervals.num_rows()];
+    for field in schema.fields().iter().filter(|field| KEPT.contains(&field.name().as_str())) {
+        // Those of the log come as texts, those of the lake as views.
+        let column =
+            intervals.column_by_name(field.name()).map(|column| cast(column, &DataType::Utf8View)).transpose()?;
+        let column = column.as_ref().and_then(|column| column.as_string_view_opt());
+        let column = column.ok_or_else(|| exec_datafusion_err!("intervals have no texts {}", field.name()))?;
+        let mut known: FxHashMap<(u32, Option<u128>), u32> = FxHashMap::default();
+        let mut last = None;
+        for (row, (kind, view)) in kinds.iter_mut().zip(column.views()).enumerate() {
+            let key = (*kind, column.is_valid(row).then_some(*view));
+            *kind = match last {
+                // Rows of an agent stand together.
+                Some((same, kind)) if same == key => kind,
+                Some(_) | None => {
+                    let next = u32::try_from(known.len()).unwrap_or(u32::MAX);
+                    *known.entry(key).or_insert(next)
+                }
+            };
+            last = Some((key, *kind));
+        }
+    }
+    Ok(kinds)
 }

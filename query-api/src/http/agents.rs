@@ -9,11 +9,10 @@ use calltide_schemas::metrics::agents::SHORT_TALK_S;
 use serde::Deserialize;
 
 use super::outcomes::words;
-use super::params::Params;
+use super::params::{Params, Times};
 use super::problem::Problem;
 use super::{App, accept};
 use crate::reports::agents::{AgentsQuery, Dimension, agents as report};
-use crate::reports::instant;
 
 /// What is asked.
 #[derive(Debug, Deserialize, utoipa::IntoParams)]
@@ -31,17 +30,25 @@ pub(super) struct AgentsParams {
     now: Option<String>,
     /// IANA time zone of hours, days, weeks, months, `from`, `to` and `now`; UTC when not given.
     tz: Option<String>,
+    /// The local time at which a day begins, as `06:00`, and so a date in `from`, `to` and `now`; midnight when not given. A day
+    /// has the date on which it begins.
+    day_start: Option<String>,
     /// A talk under so many seconds is short; 10 when not given.
     short_s: Option<u32>,
 }
 
 impl AgentsParams {
     fn query(self, usual: &[Dimension]) -> Result<AgentsQuery, Problem> {
-        let tz = self.tz.unwrap_or_else(|| "UTC".to_owned());
-        let moment = |text: &Option<String>| text.as_deref().map(|text| instant(text, &tz)).transpose();
-        let (from, to, now) = (moment(&self.from)?, moment(&self.to)?, moment(&self.now)?);
+        let times = Times {
+            from: self.from.as_deref(),
+            to: self.to.as_deref(),
+            tz: self.tz.as_deref(),
+            day_start: self.day_start.as_deref(),
+        };
+        let range = times.range()?;
+        let now = self.now.as_deref().map(|text| range.moment(text)).transpose()?;
         let by = if self.by.is_some() { words(self.by.as_deref())? } else { usual.to_vec() };
-        Ok(AgentsQuery { by, from, to, now, tz, short_s: self.short_s.unwrap_or(SHORT_TALK_S) })
+        Ok(AgentsQuery { by, range, now, short_s: self.short_s.unwrap_or(SHORT_TALK_S) })
     }
 }
 

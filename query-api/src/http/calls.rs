@@ -17,12 +17,11 @@ use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use url::form_urlencoded;
 
-use super::params::{Params, unknown};
+use super::params::{Params, Times, unknown};
 use super::problem::Problem;
 use super::{App, accept};
 use crate::QueryOutput;
 use crate::format::{self, Format};
-use crate::reports::instant;
 use crate::reports::outcomes::Direction;
 
 /// Rows of a page when nothing is said, and at most.
@@ -158,7 +157,6 @@ struct Conditions {
 }
 
 fn conditions(params: &CallsParams) -> Result<Conditions, Problem> {
-    let tz = params.tz.as_deref().unwrap_or("UTC");
     let mut sql = String::new();
     one_of("direction", params.direction.as_deref(), &Direction::ALL.map(Direction::name))?;
     one_of("status", params.status.as_deref(), &Status::ALL.map(Status::name))?;
@@ -179,8 +177,9 @@ fn conditions(params: &CallsParams) -> Result<Conditions, Problem> {
         let number = number.trim_start_matches('+');
         let _ = write!(sql, " AND (number_e164 = {0} OR number_raw = {0})", quoted(number));
     }
-    let time = |text: &Option<String>| text.as_deref().map(|text| instant(text, tz)).transpose();
-    let (start, mut end) = (time(&params.from)?, time(&params.to)?);
+    let (from, to, tz) = (params.from.as_deref(), params.to.as_deref(), params.tz.as_deref());
+    let range = Times { from, to, tz, ..Times::default() }.range()?;
+    let (start, mut end) = (range.from, range.to);
     for (sign, at) in [(">=", start), ("<", end)] {
         if let Some(at) = at {
             let _ = write!(sql, " AND started_at {sign} {}", moment(at));

@@ -8,11 +8,10 @@ use axum::response::Response;
 use serde::Deserialize;
 
 use super::outcomes::words;
-use super::params::Params;
+use super::params::{Params, Times};
 use super::problem::Problem;
 use super::{App, accept};
 use crate::reports::charges::{ChargesQuery, charges as report};
-use crate::reports::instant;
 
 /// What is asked.
 #[derive(Debug, Deserialize, utoipa::IntoParams)]
@@ -28,6 +27,9 @@ pub(super) struct ChargesParams {
     to: Option<String>,
     /// IANA time zone of hours, days, weeks, months, `from` and `to`; UTC when not given.
     tz: Option<String>,
+    /// The local time at which a day begins, as `06:00`, and so a date in `from` and `to`; midnight when not given. A day has the
+    /// date on which it begins.
+    day_start: Option<String>,
 }
 
 /// What calls out and legs to ordinary telephones cost, and whom: a row for each group and currency, the totals of the
@@ -42,9 +44,12 @@ pub(super) async fn charges(
     Params(params): Params<ChargesParams>,
 ) -> Result<Response, Problem> {
     let format = accept::format(&headers)?;
-    let tz = params.tz.unwrap_or_else(|| "UTC".to_owned());
-    let moment = |text: &Option<String>| text.as_deref().map(|text| instant(text, &tz)).transpose();
-    let (from, to) = (moment(&params.from)?, moment(&params.to)?);
-    let query = ChargesQuery { by: words(params.by.as_deref())?, from, to, tz };
+    let times = Times {
+        from: params.from.as_deref(),
+        to: params.to.as_deref(),
+        tz: params.tz.as_deref(),
+        day_start: params.day_start.as_deref(),
+    };
+    let query = ChargesQuery { by: words(params.by.as_deref())?, range: times.range()? };
     accept::answer(report(&app.engine, &query).await?.output, format)
 }

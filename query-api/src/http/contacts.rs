@@ -9,10 +9,9 @@ use serde_json::value::RawValue;
 
 use super::calls::{json, quoted, unreadable};
 use super::outcomes::words;
-use super::params::Params;
+use super::params::{Params, Times};
 use super::problem::Problem;
 use super::{App, accept};
-use crate::reports::instant;
 use crate::reports::recycling::{RecyclingQuery, recycling as report};
 
 /// Everything about one contact.
@@ -88,6 +87,9 @@ pub(super) struct RecyclingParams {
     to: Option<String>,
     /// IANA time zone of hours, days, `from` and `to`; UTC when not given.
     tz: Option<String>,
+    /// The local time at which a day begins, as `06:00`, and so a date in `from` and `to`; midnight when not given. A day has the
+    /// date on which it begins.
+    day_start: Option<String>,
 }
 
 /// Contacts by best class and verdict, and what calling again yields.
@@ -101,9 +103,12 @@ pub(super) async fn recycling(
     Params(params): Params<RecyclingParams>,
 ) -> Result<Response, Problem> {
     let format = accept::format(&headers)?;
-    let tz = params.tz.clone().unwrap_or_else(|| "UTC".to_owned());
-    let moment = |text: &Option<String>| text.as_deref().map(|text| instant(text, &tz)).transpose();
-    let (from, to) = (moment(&params.from)?, moment(&params.to)?);
-    let query = RecyclingQuery { by: words(params.by.as_deref())?, from, to, tz };
+    let times = Times {
+        from: params.from.as_deref(),
+        to: params.to.as_deref(),
+        tz: params.tz.as_deref(),
+        day_start: params.day_start.as_deref(),
+    };
+    let query = RecyclingQuery { by: words(params.by.as_deref())?, range: times.range()? };
     accept::answer(report(&app.engine, &query).await?.output, format)
 }

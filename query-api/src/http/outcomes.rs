@@ -6,10 +6,9 @@ use axum::response::Response;
 use calltide_schemas::metrics::{Basis, Statuses};
 use serde::Deserialize;
 
-use super::params::{Params, unknown};
+use super::params::{Params, Times, unknown};
 use super::problem::Problem;
 use super::{App, accept};
-use crate::reports::instant;
 use crate::reports::outcomes::{OutcomesQuery, UnknownWord, outcomes as report};
 
 /// What is asked.
@@ -17,7 +16,7 @@ use crate::reports::outcomes::{OutcomesQuery, UnknownWord, outcomes as report};
 #[into_params(parameter_in = Query)]
 #[serde(deny_unknown_fields)]
 pub(super) struct OutcomesParams {
-    /// Grouping, comma-separated: campaign, direction, queue, agent, pbx, hour, day.
+    /// Grouping, comma-separated: campaign, direction, queue, agent, pbx, hour, day, week, month.
     by: Option<String>,
     /// Calls that started then or later: a date or time in `tz`, or RFC 3339. Per contact, outbound: no bound, since the best
     /// attempt counts whenever it was made.
@@ -26,6 +25,9 @@ pub(super) struct OutcomesParams {
     to: Option<String>,
     /// IANA time zone of hours, days, `from` and `to`; UTC when not given.
     tz: Option<String>,
+    /// The local time at which a day begins, as `06:00`, and so a date in `from` and `to`; midnight when not given. A day has the
+    /// date on which it begins.
+    day_start: Option<String>,
     /// `attempt` (the default) or `contact`.
     basis: Option<String>,
     /// Directions, comma-separated; inbound and outbound when not given.
@@ -50,12 +52,15 @@ pub(super) async fn outcomes(
 }
 
 fn read(params: &OutcomesParams) -> Result<OutcomesQuery, Problem> {
-    let tz = params.tz.clone().unwrap_or_else(|| "UTC".to_owned());
-    let moment = |text: &Option<String>| text.as_deref().map(|text| instant(text, &tz)).transpose();
+    let times = Times {
+        from: params.from.as_deref(),
+        to: params.to.as_deref(),
+        tz: params.tz.as_deref(),
+        day_start: params.day_start.as_deref(),
+    };
     Ok(OutcomesQuery {
         by: words(params.by.as_deref())?,
-        from: moment(&params.from)?,
-        to: moment(&params.to)?,
+        range: times.range()?,
         basis: match params.basis.as_deref() {
             None | Some("attempt") => Basis::Attempt,
             Some("contact") => Basis::Contact,
@@ -67,7 +72,6 @@ fn read(params: &OutcomesParams) -> Result<OutcomesQuery, Problem> {
             Some("classic") => Statuses::Classic,
             Some(other) => return Err(unknown("statuses", other, "all, classic")),
         },
-        tz,
     })
 }
 

@@ -9,10 +9,9 @@ use calltide_schemas::metrics::queues::{SHORT_S, WITHIN_S};
 use serde::Deserialize;
 
 use super::outcomes::words;
-use super::params::Params;
+use super::params::{Params, Times};
 use super::problem::Problem;
 use super::{App, accept};
-use crate::reports::instant;
 use crate::reports::queues::{QueuesQuery, queues as report};
 
 /// What is asked.
@@ -29,6 +28,9 @@ pub(super) struct QueuesParams {
     to: Option<String>,
     /// IANA time zone of hours, days, weeks, months, `from` and `to`; UTC when not given.
     tz: Option<String>,
+    /// The local time at which a day begins, as `06:00`, and so a date in `from` and `to`; midnight when not given. A day has the
+    /// date on which it begins.
+    day_start: Option<String>,
     /// The service level's limit in seconds, included; 20 when not given.
     within_s: Option<u32>,
     /// Abandons earlier than this, in seconds, are short; 5 when not given.
@@ -46,10 +48,13 @@ pub(super) async fn queues(
     Params(params): Params<QueuesParams>,
 ) -> Result<Response, Problem> {
     let format = accept::format(&headers)?;
-    let tz = params.tz.unwrap_or_else(|| "UTC".to_owned());
-    let moment = |text: &Option<String>| text.as_deref().map(|text| instant(text, &tz)).transpose();
-    let (from, to) = (moment(&params.from)?, moment(&params.to)?);
+    let times = Times {
+        from: params.from.as_deref(),
+        to: params.to.as_deref(),
+        tz: params.tz.as_deref(),
+        day_start: params.day_start.as_deref(),
+    };
     let (within_s, short_s) = (params.within_s.unwrap_or(WITHIN_S), params.short_s.unwrap_or(SHORT_S));
-    let query = QueuesQuery { by: words(params.by.as_deref())?, from, to, tz, within_s, short_s };
+    let query = QueuesQuery { by: words(params.by.as_deref())?, range: times.range()?, within_s, short_s };
     accept::answer(report(&app.engine, &query).await?.output, format)
 }

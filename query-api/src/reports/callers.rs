@@ -6,11 +6,10 @@
 
 use std::str::FromStr;
 
-use calltide_schemas::Micros;
 use calltide_schemas::metrics::CALLERS;
 
 use super::outcomes::UnknownWord;
-use super::{ColumnDoc, Report, by_name, each_once, known_zone, range, whole};
+use super::{Bucket, ColumnDoc, Range, Report, by_name, each_once, whole};
 use crate::{Engine, QueryError};
 
 /// What rows can be grouped by.
@@ -20,54 +19,46 @@ pub enum Dimension {
     Queue,
     /// The PBX.
     Pbx,
-    /// The local hour in which it began, with its offset from UTC.
-    Hour,
-    /// The local date.
-    Day,
-    /// The week, by its Monday's date.
-    Week,
-    /// The month, `2026-03`.
-    Month,
+    /// The local hour, day, week or month in which it began.
+    Bucket(Bucket),
 }
 
 impl Dimension {
     /// All of them.
-    pub const ALL: [Self; 6] = [Self::Queue, Self::Pbx, Self::Hour, Self::Day, Self::Week, Self::Month];
+    pub const ALL: [Self; 6] = [
+        Self::Queue,
+        Self::Pbx,
+        Self::Bucket(Bucket::Hour),
+        Self::Bucket(Bucket::Day),
+        Self::Bucket(Bucket::Week),
+        Self::Bucket(Bucket::Month),
+    ];
 
     /// The word for it, which is also its column.
     pub const fn name(self) -> &'static str {
         match self {
             Self::Queue => "queue",
             Self::Pbx => "pbx",
-            Self::Hour => "hour",
-            Self::Day => "day",
-            Self::Week => "week",
-            Self::Month => "month",
+            Self::Bucket(bucket) => bucket.name(),
         }
     }
 
-    const fn doc(self) -> &'static str {
-        match self {
-            Self::Queue => "the first queue of the call; `total` on the last row, which has each caller once",
-            Self::Pbx => "the Asterisk server; `total` on the last row, which has each caller once",
-            Self::Hour => "the local hour in which the call began; `total` on the last row, which has each caller once",
-            Self::Day => "the local date; `total` on the last row, which has each caller once",
-            Self::Week => "the Monday of the local week; `total` on the last row, which has each caller once",
-            Self::Month => "the local month; `total` on the last row, which has each caller once",
-        }
+    fn doc(self) -> String {
+        let what = match self {
+            Self::Queue => "the first queue of the call".to_owned(),
+            Self::Pbx => "the Asterisk server".to_owned(),
+            Self::Bucket(bucket) => format!("{} when the call began", bucket.doc()),
+        };
+        format!("{what}; `total` on the last row, which has each caller once")
     }
 
     /// What it is of a call.
-    fn of_call(self, zone: &str) -> String {
-        let bucket = match self {
-            Self::Queue => return "queue".to_owned(),
-            Self::Pbx => return "pbx".to_owned(),
-            Self::Hour => "local_hour",
-            Self::Day => "local_day",
-            Self::Week => "local_week",
-            Self::Month => "local_month",
-        };
-        format!("{bucket}(started_at, '{zone}')")
+    fn of_call(self, range: &Range) -> String {
+        match self {
+            Self::Queue => "queue".to_owned(),
+            Self::Pbx => "pbx".to_owned(),
+            Self::Bucket(bucket) => bucket.sql("started_at", range),
+        }
     }
 }
 
@@ -80,22 +71,12 @@ impl FromStr for Dimension {
 }
 
 /// What is asked.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Default)]
 pub struct CallersQuery {
     /// Grouping, outermost first; none: one row.
     pub by: Vec<Dimension>,
-    /// Calls that began then or later.
-    pub from: Option<Micros>,
-    /// Calls that began earlier than this.
-    pub to: Option<Micros>,
-    /// IANA zone of hours, days, weeks and months.
-    pub tz: String,
-}
-
-impl Default for CallersQuery {
-    fn default() -> Self {
-        Self { by: Vec::new(), from: None, to: None, tz: "UTC".to_owned() }
-    }
+    /// Calls that began in it.
+    pub range: Range,
 }
 
 /// Answers it: rows sorted by their groups, the total last.
@@ -104,28 +85,27 @@ impl Default for CallersQuery {
 /// An unknown time zone, or whatever the engine says.
 pub async fn callers(engine: &Engine, query: &CallersQuery) -> Result<Report, QueryError> {
     let query = &CallersQuery { by: each_once(&query.by), ..query.clone() };
-    known_zone(&query.tz)?;
+    query.range.check()?;
     let output = whole(engine.report(&sql(query)).await?)?;
     let doc = |name: &str, unit, doc: &str| ColumnDoc { name: name.to_owned(), unit, doc: doc.to_owned() };
-    let groups = query.by.iter().map(|d| doc(d.name(), None, d.doc()));
+    let groups = query.by.iter().map(|d| doc(d.name(), None, &d.doc()));
     let columns = groups.chain(CALLERS.iter().map(|m| doc(m.name, Some(m.unit), m.doc))).collect();
     Ok(Report { columns, output })
 }
 
 fn sql(query: &CallersQuery) -> String {
-    let zone = query.tz.replace('\'', "''");
-    let group = |d: &Dimension| (format!("\"{}\"", d.name()), d.of_call(&zone));
+    let group = |d: &Dimension| (format!("\"{}\"", d.name()), d.of_call(&query.range));
     let groups: Vec<_> = query.by.iter().map(group).collect();
     let shown: String = groups.iter().map(|(name, of)| format!(", {of} AS {name}")).collect();
     let inbound = format!(
         "SELECT call_id, number_e164, started_at, class{shown} FROM calls WHERE direction = 'inbound'{}",
-        range(query.from, query.to, "started_at")
+        query.range.within("started_at")
     );
     // Whoever was spoken with before the range was so before the last call in it.
     let served = format!(
         "SELECT number_e164, max(started_at) AS served_at FROM calls WHERE handled_by = 'agent' AND direction <> 'internal' \
          AND number_e164 IS NOT NULL{} GROUP BY number_e164",
-        range(query.from, None, "started_at")
+        query.range.since("started_at")
     );
     let values: Vec<_> = CALLERS.iter().map(|m| format!("{} AS {}", m.sql(CALLERS), m.name)).collect();
     let values = values.join(", ");

@@ -6,11 +6,10 @@
 
 use std::str::FromStr;
 
-use calltide_schemas::Micros;
 use calltide_schemas::metrics::CHARGES;
 
 use super::outcomes::UnknownWord;
-use super::{ColumnDoc, Report, by_name, each_once, known_zone, range, whole};
+use super::{Bucket, ColumnDoc, Range, Report, by_name, each_once, whole};
 use crate::{Engine, QueryError};
 
 /// What rows can be grouped by.
@@ -30,14 +29,8 @@ pub enum Dimension {
     Currency,
     /// A call out, or a leg to an ordinary telephone.
     What,
-    /// The local hour in which it was answered, with its offset from UTC.
-    Hour,
-    /// The local date on which it was.
-    Day,
-    /// The week of it, by its Monday's date.
-    Week,
-    /// The month of it, `2026-03`.
-    Month,
+    /// The local hour, day, week or month in which it was answered.
+    Bucket(Bucket),
 }
 
 impl Dimension {
@@ -50,10 +43,10 @@ impl Dimension {
         Self::Campaign,
         Self::Currency,
         Self::What,
-        Self::Hour,
-        Self::Day,
-        Self::Week,
-        Self::Month,
+        Self::Bucket(Bucket::Hour),
+        Self::Bucket(Bucket::Day),
+        Self::Bucket(Bucket::Week),
+        Self::Bucket(Bucket::Month),
     ];
 
     /// The word for it, which is also its column.
@@ -66,37 +59,32 @@ impl Dimension {
             Self::Campaign => "campaign",
             Self::Currency => "currency",
             Self::What => "what",
-            Self::Hour => "hour",
-            Self::Day => "day",
-            Self::Week => "week",
-            Self::Month => "month",
+            Self::Bucket(bucket) => bucket.name(),
         }
     }
 
-    const fn doc(self) -> &'static str {
-        match self {
-            Self::User => "who is charged, null: nobody owns the device; `total` on the last rows",
-            Self::Device => "the device, `<pbx>/<endpoint>`; `total` on the last rows",
-            Self::Agent => "the agent whose device it was; `total` on the last rows",
-            Self::Team => "that agent's team; `total` on the last rows",
-            Self::Campaign => "the campaign; `total` on the last rows",
-            Self::Currency => "the currency of all amounts of the row, null: no rate fits the numbers",
-            Self::What => "call_out or external_leg; `total` on the last rows",
-            Self::Hour => "the local hour in which it was answered, with its offset; `total` on the last rows",
-            Self::Day => "the local date on which it was answered; `total` on the last rows",
-            Self::Week => "the Monday of the local week in which it was answered; `total` on the last rows",
-            Self::Month => "the local month in which it was answered; `total` on the last rows",
-        }
+    fn doc(self) -> String {
+        let what = match self {
+            Self::User => "who is charged, null: nobody owns the device".to_owned(),
+            Self::Device => "the device, `<pbx>/<endpoint>`".to_owned(),
+            Self::Agent => "the agent whose device it was".to_owned(),
+            Self::Team => "that agent's team".to_owned(),
+            Self::Campaign => "the campaign".to_owned(),
+            // Totals have one, too.
+            Self::Currency => {
+                return "the currency of all amounts of the row, null: no rate fits the numbers".to_owned();
+            }
+            Self::What => "call_out or external_leg".to_owned(),
+            Self::Bucket(bucket) => format!("{} when it was answered", bucket.doc()),
+        };
+        format!("{what}; `total` on the last rows")
     }
 
-    /// The function that finds it by the time of the answer; `None` where it is a column.
-    const fn bucket(self) -> Option<&'static str> {
+    /// Which it is of the time of the answer; `None` where it is a column.
+    const fn bucket(self) -> Option<Bucket> {
         match self {
             Self::User | Self::Device | Self::Agent | Self::Team | Self::Campaign | Self::Currency | Self::What => None,
-            Self::Hour => Some("local_hour"),
-            Self::Day => Some("local_day"),
-            Self::Week => Some("local_week"),
-            Self::Month => Some("local_month"),
+            Self::Bucket(bucket) => Some(bucket),
         }
     }
 }
@@ -110,22 +98,12 @@ impl FromStr for Dimension {
 }
 
 /// What is asked.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Default)]
 pub struct ChargesQuery {
     /// Grouping, outermost first; the currency comes last, asked for or not.
     pub by: Vec<Dimension>,
-    /// What was answered then or later.
-    pub from: Option<Micros>,
-    /// What was answered earlier than this.
-    pub to: Option<Micros>,
-    /// IANA zone of hours, days, weeks and months.
-    pub tz: String,
-}
-
-impl Default for ChargesQuery {
-    fn default() -> Self {
-        Self { by: Vec::new(), from: None, to: None, tz: "UTC".to_owned() }
-    }
+    /// What was answered in it.
+    pub range: Range,
 }
 
 /// Answers it: rows sorted by their groups, the totals last, one for each currency.
@@ -133,7 +111,7 @@ impl Default for ChargesQuery {
 /// # Errors
 /// An unknown time zone, or whatever the engine says.
 pub async fn charges(engine: &Engine, query: &ChargesQuery) -> Result<Report, QueryError> {
-    known_zone(&query.tz)?;
+    query.range.check()?;
     let by = grouped_by(query);
     let output = whole(engine.report(&sql(query, &by)).await?)?;
     Ok(Report { columns: columns(&by), output })
@@ -148,18 +126,17 @@ fn grouped_by(query: &ChargesQuery) -> Vec<Dimension> {
 
 fn columns(by: &[Dimension]) -> Vec<ColumnDoc> {
     let doc = |name: &str, unit, doc: &str| ColumnDoc { name: name.to_owned(), unit, doc: doc.to_owned() };
-    let groups = by.iter().chain([&Dimension::Currency]).map(|d| doc(d.name(), None, d.doc()));
+    let groups = by.iter().chain([&Dimension::Currency]).map(|d| doc(d.name(), None, &d.doc()));
     groups.chain(CHARGES.iter().map(|m| doc(m.name, Some(m.unit), m.doc))).collect()
 }
 
 fn sql(query: &ChargesQuery, by: &[Dimension]) -> String {
-    let zone = query.tz.replace('\'', "''");
-    let bucket = |d: &Dimension| d.bucket().map(|f| format!(", {f}(started_at, '{zone}') AS \"{}\"", d.name()));
+    let buckets = by.iter().filter_map(|dimension| dimension.bucket());
     let with = format!(
         "WITH charged AS (SELECT \"user\", device, agent, team, campaign, currency, what, up_ms, billed_s, amount{} \
          FROM charges WHERE true{})",
-        by.iter().filter_map(bucket).collect::<String>(),
-        range(query.from, query.to, "started_at"),
+        buckets.map(|bucket| bucket.column("started_at", &query.range)).collect::<String>(),
+        query.range.within("started_at"),
     );
     let values: Vec<_> = CHARGES.iter().map(|m| format!("{} AS {}", m.sql(CHARGES), m.name)).collect();
     let values = values.join(", ");

@@ -5,10 +5,8 @@ use jiff::Timestamp;
 use jiff::civil::{Date, DateTime};
 use jiff::tz::TimeZone;
 
+use super::bucket::DayStart;
 use crate::QueryError;
-
-/// How a date is written.
-const DATE: &str = "2026-03-29";
 
 /// The moment that a text means. A date is its first instant in the zone; a local time that comes twice is the earlier one,
 /// one that does not exist is moved behind the gap.
@@ -16,8 +14,13 @@ const DATE: &str = "2026-03-29";
 /// # Errors
 /// When the text is no date or time, or the zone is unknown.
 pub fn instant(text: &str, tz: &str) -> Result<Micros, QueryError> {
+    moment(text, tz, DayStart::default())
+}
+
+/// The same where days begin at another time than midnight: a date is when its day begins.
+pub(super) fn moment(text: &str, tz: &str, day_start: DayStart) -> Result<Micros, QueryError> {
     let invalid = |message: String| QueryError::Invalid { message };
-    let zone = TimeZone::get(tz).map_err(|_| invalid(format!("unknown time zone `{tz}`")))?;
+    let zone = zone(tz)?;
     if text.contains('[') {
         return Err(invalid(format!("`{text}` names a zone of its own: give `tz` instead")));
     }
@@ -26,12 +29,19 @@ pub fn instant(text: &str, tz: &str) -> Result<Micros, QueryError> {
     }
     // A date is read from a longer text, too, and the rest of that would not count.
     let local = match text.parse::<Date>() {
-        Ok(date) if text.len() == DATE.len() => date.to_zoned(zone),
-        Ok(_) | Err(_) => text.parse::<DateTime>().and_then(|local| local.to_zoned(zone)),
+        Ok(date) if text.bytes().all(|byte| byte.is_ascii_digit() || byte == b'-') => day_start.on(date, zone),
+        Ok(_) | Err(_) => {
+            text.parse::<DateTime>().and_then(|local| local.to_zoned(zone)).map(|local| local.timestamp())
+        }
     };
-    local.map(|at| Micros(at.timestamp().as_microsecond())).map_err(|_| {
+    local.map(|at| Micros(at.as_microsecond())).map_err(|_| {
         invalid(format!("`{text}` is no date (2026-03-29) or time (2026-03-29T10:00, 2026-03-29T10:00:00Z)"))
     })
+}
+
+/// The zone of that name; one that there is not is refused.
+pub(super) fn zone(tz: &str) -> Result<TimeZone, QueryError> {
+    TimeZone::get(tz).map_err(|_| QueryError::Invalid { message: format!("unknown time zone `{tz}`") })
 }
 
 #[cfg(test)]

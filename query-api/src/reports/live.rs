@@ -6,10 +6,10 @@
 use calltide_schemas::Micros;
 use calltide_schemas::metrics::QUEUES;
 use calltide_schemas::metrics::queues::{SHORT_S, WITHIN_S};
-use jiff::Timestamp;
-use jiff::tz::TimeZone;
 
-use super::time;
+use super::instant::zone;
+use super::{DayStart, time};
+use crate::engine::calendar::Days;
 use crate::{Engine, QueryError, QueryOutput};
 
 /// Nobody waits for longer: what says so was never told the end. Older days need not be looked through.
@@ -32,6 +32,8 @@ pub struct LiveQuery {
     pub now: Micros,
     /// IANA zone of the day.
     pub tz: String,
+    /// When it begins there.
+    pub day_start: DayStart,
     /// The service level's limit in seconds, included.
     pub within_s: u32,
     /// Abandons earlier than this, in seconds, are short.
@@ -41,7 +43,8 @@ pub struct LiveQuery {
 impl LiveQuery {
     /// With the usual limits, and days in UTC.
     pub fn at(now: Micros) -> Self {
-        Self { now, tz: "UTC".to_owned(), within_s: WITHIN_S, short_s: SHORT_S }
+        let (tz, day_start) = ("UTC".to_owned(), DayStart::default());
+        Self { now, tz, day_start, within_s: WITHIN_S, short_s: SHORT_S }
     }
 }
 
@@ -59,18 +62,17 @@ pub struct Live {
 /// # Errors
 /// An unknown time zone, or whatever the engine says.
 pub async fn live(engine: &Engine, query: &LiveQuery) -> Result<Live, QueryError> {
-    let midnight = midnight(query)?;
+    let today = today(query)?;
     let inquiry = engine.inquiry(&["agent_intervals", "agent_sessions", "queue_visits"]).await?;
     let agents = inquiry.report(&agents(query.now)).await?;
-    let queues = inquiry.report(&queues(query, midnight)).await?;
+    let queues = inquiry.report(&queues(query, today)).await?;
     Ok(Live { agents, queues })
 }
 
-fn midnight(query: &LiveQuery) -> Result<Micros, QueryError> {
-    let invalid = |message: String| QueryError::Invalid { message };
-    let zone = TimeZone::get(&query.tz).map_err(|_| invalid(format!("unknown time zone `{}`", query.tz)))?;
-    let day = Timestamp::from_microsecond(query.now.0).and_then(|now| now.to_zoned(zone).start_of_day());
-    day.map(|start| Micros(start.timestamp().as_microsecond())).map_err(|e| invalid(e.to_string()))
+/// When the present day began.
+fn today(query: &LiveQuery) -> Result<Micros, QueryError> {
+    let began = Days::new(zone(&query.tz)?, query.day_start).began(query.now.0);
+    began.map(Micros).map_err(|e| QueryError::Invalid { message: e.to_string() })
 }
 
 fn agents(now: Micros) -> String {
@@ -87,7 +89,7 @@ fn since_ms(now: Micros, at: &str) -> String {
 }
 
 /// Callers, agents and the day, each under the others, then as one row a queue.
-fn queues(query: &LiveQuery, midnight: Micros) -> String {
+fn queues(query: &LiveQuery, today: Micros) -> String {
     let staff = ["agents", "available", "ringing", "on_call", "wrap_up", "paused"];
     let waiting = ["waiting", "longest_wait_ms"];
     let columns: Vec<_> = waiting.iter().chain(&staff).chain(&TODAY).copied().collect();
@@ -99,7 +101,7 @@ fn queues(query: &LiveQuery, midnight: Micros) -> String {
         };
         format!("SELECT pbx, queue{} FROM ({rows})", columns.iter().map(value).collect::<String>())
     };
-    let sources = [row(callers(query.now), &waiting), row(members(), &staff), row(day(query, midnight), &TODAY)];
+    let sources = [row(callers(query.now), &waiting), row(members(), &staff), row(day(query, today), &TODAY)];
     let one = |name: &&str| match *name {
         "longest_wait_ms" => format!(", max({name}) AS {name}"),
         name if name.ends_with("_pct") => format!(", max({name}) AS {name}"),
@@ -142,7 +144,7 @@ fn members() -> String {
 }
 
 /// The visits of the day so far.
-fn day(query: &LiveQuery, midnight: Micros) -> String {
+fn day(query: &LiveQuery, today: Micros) -> String {
     let shown = QUEUES.iter().filter(|metric| TODAY.contains(&metric.name));
     let values = shown.map(|metric| format!(", {} AS {}", metric.sql(QUEUES), metric.name)).collect::<String>();
     format!(
@@ -150,6 +152,6 @@ fn day(query: &LiveQuery, midnight: Micros) -> String {
          GROUP BY pbx, queue",
         i64::from(query.within_s) * 1_000,
         i64::from(query.short_s) * 1_000,
-        time(midnight),
+        time(today),
     )
 }

@@ -1,21 +1,26 @@
 //! The reports: questions that are asked every day, with the columns explained.
 //!
-//! A report writes one SQL query from the metrics in `schemas` and lets the [`crate::engine`] answer it.
+//! A report writes one SQL query from the metrics in `schemas` and lets the [`crate::engine`] answer it. Which time it is about
+//! is a [`Range`], whose hours, days, weeks and months are [`Bucket`]s.
 
 pub mod agents;
+mod bucket;
 pub mod callers;
 pub mod charges;
 mod instant;
 pub mod live;
+mod names;
 pub mod outcomes;
 pub mod queues;
+mod range;
 pub mod recycling;
 
+pub use bucket::{Bucket, DayStart, NoTimeOfDay};
 pub use instant::instant;
+pub use range::Range;
 
 use calltide_schemas::Micros;
 use calltide_schemas::metrics::Unit;
-use jiff::tz::TimeZone;
 
 use self::outcomes::UnknownWord;
 use crate::{QueryError, QueryOutput};
@@ -65,12 +70,6 @@ fn each_once<T: Copy + PartialEq>(asked: &[T]) -> Vec<T> {
     once
 }
 
-/// Refuses a zone that there is not; what is left can stand in a query.
-fn known_zone(tz: &str) -> Result<(), QueryError> {
-    let unknown = |_| QueryError::Invalid { message: format!("unknown time zone `{tz}`") };
-    TimeZone::get(tz).map(drop).map_err(unknown)
-}
-
 /// Refuses rows that were cut: a report ends with its total.
 fn whole(output: QueryOutput) -> Result<QueryOutput, QueryError> {
     if output.truncated {
@@ -82,13 +81,6 @@ fn whole(output: QueryOutput) -> Result<QueryOutput, QueryError> {
         return Err(QueryError::Failed { message });
     }
     Ok(output)
-}
-
-/// What a time column must fulfil to be in the range, beginning with AND; nothing where it has no ends.
-fn range(from: Option<Micros>, to: Option<Micros>, column: &str) -> String {
-    let from = from.map(|from| format!(" AND {column} >= {}", time(from))).unwrap_or_default();
-    let to = to.map(|to| format!(" AND {column} < {}", time(to))).unwrap_or_default();
-    from + &to
 }
 
 /// A literal of the columns' own type, so that whole files can be left out by it.

@@ -6,11 +6,10 @@
 
 use std::str::FromStr;
 
-use calltide_schemas::Micros;
 use calltide_schemas::metrics::{Basis, OUTCOMES, Statuses, Unit};
 use calltide_schemas::status::Status;
 
-use super::{ColumnDoc, Report, by_name, each_once, known_zone, range, time, whole};
+use super::{Bucket, ColumnDoc, Range, Report, by_name, each_once, names, whole};
 use crate::{Engine, QueryError};
 
 /// What rows can be grouped by.
@@ -22,20 +21,27 @@ pub enum Dimension {
     Direction,
     /// The first queue.
     Queue,
-    /// The first agent.
+    /// The first agent: a person, whatever their PBXs call them.
     Agent,
     /// The PBX.
     Pbx,
-    /// The local hour in which the call started, with its offset from UTC.
-    Hour,
-    /// The local date on which it started.
-    Day,
+    /// The local hour, day, week or month in which the call started.
+    Bucket(Bucket),
 }
 
 impl Dimension {
-    /// All of them.
-    pub const ALL: [Self; 7] =
-        [Self::Campaign, Self::Direction, Self::Queue, Self::Agent, Self::Pbx, Self::Hour, Self::Day];
+    /// All that can be asked for by name.
+    pub const ALL: [Self; 9] = [
+        Self::Campaign,
+        Self::Direction,
+        Self::Queue,
+        Self::Agent,
+        Self::Pbx,
+        Self::Bucket(Bucket::Hour),
+        Self::Bucket(Bucket::Day),
+        Self::Bucket(Bucket::Week),
+        Self::Bucket(Bucket::Month),
+    ];
 
     /// The word for it, which is also its column.
     pub const fn name(self) -> &'static str {
@@ -45,20 +51,39 @@ impl Dimension {
             Self::Queue => "queue",
             Self::Agent => "agent",
             Self::Pbx => "pbx",
-            Self::Hour => "hour",
-            Self::Day => "day",
+            Self::Bucket(bucket) => bucket.name(),
         }
     }
 
-    const fn doc(self) -> &'static str {
+    fn doc(self) -> String {
+        let what = match self {
+            Self::Campaign => "outbound: the list; inbound: the entry".to_owned(),
+            Self::Direction => "inbound, outbound or internal".to_owned(),
+            Self::Queue => "the first queue entered".to_owned(),
+            Self::Agent => {
+                "the first agent who spoke with the customer, by the directory, else as the PBX calls them".to_owned()
+            }
+            Self::Pbx => "the Asterisk server".to_owned(),
+            Self::Bucket(bucket) => format!("{} when the call started", bucket.doc()),
+        };
+        format!("{what}; `total` on the last row")
+    }
+
+    /// Its column of the rows that are counted.
+    fn key(self) -> String {
         match self {
-            Self::Campaign => "outbound: the list; inbound: the entry; `total` on the last row",
-            Self::Direction => "inbound, outbound or internal; `total` on the last row",
-            Self::Queue => "the first queue entered; `total` on the last row",
-            Self::Agent => "the first agent who spoke with the customer; `total` on the last row",
-            Self::Pbx => "the Asterisk server; `total` on the last row",
-            Self::Hour => "the local hour in which the call started, with its offset; `total` on the last row",
-            Self::Day => "the local date on which the call started; `total` on the last row",
+            Self::Agent => "known_agent".to_owned(),
+            Self::Campaign | Self::Direction | Self::Queue | Self::Pbx | Self::Bucket(_) => {
+                format!("\"{}\"", self.name())
+            }
+        }
+    }
+
+    /// Which it is of the time at which the call started; `None` where it is a column.
+    const fn bucket(self) -> Option<Bucket> {
+        match self {
+            Self::Campaign | Self::Direction | Self::Queue | Self::Agent | Self::Pbx => None,
+            Self::Bucket(bucket) => Some(bucket),
         }
     }
 }
@@ -121,12 +146,8 @@ pub struct UnknownWord {
 pub struct OutcomesQuery {
     /// Grouping, outermost first; none: one row.
     pub by: Vec<Dimension>,
-    /// Calls that started then or later.
-    pub from: Option<Micros>,
-    /// Calls that started earlier than this. Per contact: attempts that ended earlier, whenever they began.
-    pub to: Option<Micros>,
-    /// IANA zone of hours and days.
-    pub tz: String,
+    /// Calls that started in it. Per contact: attempts that ended before its end, whenever they began.
+    pub range: Range,
     /// What is counted.
     pub basis: Basis,
     /// Which directions; none: inbound and outbound.
@@ -139,9 +160,7 @@ impl Default for OutcomesQuery {
     fn default() -> Self {
         Self {
             by: Vec::new(),
-            from: None,
-            to: None,
-            tz: "UTC".to_owned(),
+            range: Range::default(),
             basis: Basis::Attempt,
             directions: Vec::new(),
             statuses: Statuses::All,
@@ -150,25 +169,25 @@ impl Default for OutcomesQuery {
 }
 
 /// The columns that outcomes are counted from.
-const SOURCE: &str = "campaign, direction, queue, agent, pbx, started_at, status, class, handled_by, dropped, short, dialled, \
+const SOURCE: &str = "campaign, direction, queue, agent, pbx, started_at, ended_at, status, class, handled_by, dropped, short, dialled, \
                       wait_ms, talk_ms, up_ms";
 
 /// The same on the basis of contacts: what the metrics and groups of that basis need.
-const OF_CONTACTS: &str = "campaign, direction, queue, agent, pbx, started_at, status, class, handled_by";
+const OF_CONTACTS: &str = "campaign, direction, queue, agent, pbx, started_at, ended_at, status, class, handled_by";
 
 /// Answers it: rows sorted by their groups, the total last.
 ///
 /// # Errors
 /// An unknown time zone, or whatever the engine says.
 pub async fn outcomes(engine: &Engine, query: &OutcomesQuery) -> Result<Report, QueryError> {
-    known_zone(&query.tz)?;
+    query.range.check()?;
     let output = whole(engine.report(&sql(query)).await?)?;
     Ok(Report { columns: columns(query), output })
 }
 
 fn columns(query: &OutcomesQuery) -> Vec<ColumnDoc> {
     let doc = |name: &str, unit, doc: &str| ColumnDoc { name: name.to_owned(), unit, doc: doc.to_owned() };
-    let groups = each_once(&query.by).into_iter().map(|d| doc(d.name(), None, d.doc()));
+    let groups = each_once(&query.by).into_iter().map(|d| doc(d.name(), None, &d.doc()));
     let metrics = OUTCOMES.iter().filter(|m| m.bases.contains(&query.basis)).map(|m| doc(m.name, Some(m.unit), m.doc));
     let statuses = query.statuses.counts().into_iter().map(|(status, _)| {
         doc(
@@ -181,35 +200,45 @@ fn columns(query: &OutcomesQuery) -> Vec<ColumnDoc> {
 }
 
 fn sql(query: &OutcomesQuery) -> String {
-    let zone = query.tz.replace('\'', "''");
     let by = each_once(&query.by);
-    let buckets = by.iter().filter_map(|dimension| match dimension {
-        Dimension::Hour => Some(format!(", local_hour(started_at, '{zone}') AS \"hour\"")),
-        Dimension::Day => Some(format!(", local_day(started_at, '{zone}') AS \"day\"")),
-        Dimension::Campaign | Dimension::Direction | Dimension::Queue | Dimension::Agent | Dimension::Pbx => None,
-    });
     let metrics = OUTCOMES.iter().filter(|m| m.bases.contains(&query.basis)).map(|m| (m.name, m.sql(OUTCOMES)));
     let statuses = query.statuses.counts().into_iter().map(|(status, sql)| (status.name(), sql));
-    let (names, values): (Vec<_>, Vec<_>) =
+    let (columns, values): (Vec<_>, Vec<_>) =
         metrics.chain(statuses).map(|(name, sql)| (name, format!("{sql} AS {name}"))).unzip();
-    let bucketed = format!(
-        "WITH counted AS ({}), bucketed AS (SELECT *{} FROM counted)",
-        rows(query),
-        buckets.collect::<String>()
-    );
-    let (names, values) = (names.join(", "), values.join(", "));
-    let groups: Vec<_> = by.iter().map(|d| format!("\"{}\"", d.name())).collect();
-    let Some((first, others)) = groups.split_first() else {
-        return format!("{bucketed} SELECT {values} FROM bucketed");
+    let with = format!("WITH counted AS ({}), bucketed AS ({})", rows(query), bucketed(query, &by));
+    let (columns, values) = (columns.join(", "), values.join(", "));
+    let keys: Vec<_> = by.iter().map(|dimension| dimension.key()).collect();
+    let Some(first) = keys.first() else {
+        return format!("{with} SELECT {values} FROM bucketed");
     };
-    let others = others.iter().map(|group| format!("{group}, ")).collect::<String>();
-    let order = (1..=groups.len()).map(|place| format!(", {place} NULLS LAST")).collect::<String>();
+    let shown = by.iter().zip(&keys).enumerate().map(|(place, (dimension, key))| {
+        let label = if *dimension == Dimension::Agent { names::label(key) } else { key.clone() };
+        let label = if place == 0 { format!("CASE WHEN is_total = 1 THEN 'total' ELSE {label} END") } else { label };
+        format!("{label} AS \"{}\", ", dimension.name())
+    });
+    let order = (1..=keys.len()).map(|place| format!(", {place} NULLS LAST")).collect::<String>();
+    // Agents of the same name on two PBXs are two persons.
+    let person = if by.contains(&Dimension::Agent) { ", person" } else { "" };
     format!(
-        "{bucketed}, grouped AS (SELECT grouping({first}) AS is_total, {first}, {others}{values} FROM bucketed \
-         GROUP BY GROUPING SETS (({groups}), ())) \
-         SELECT CASE WHEN is_total = 1 THEN 'total' ELSE {first} END AS {first}, {others}{names} \
-         FROM grouped ORDER BY is_total{order}",
-        groups = groups.join(", "),
+        "{with}, grouped AS (SELECT grouping({first}) AS is_total, {keys}{person}, {values} FROM bucketed \
+         GROUP BY GROUPING SETS (({keys}{person}), ())) SELECT {}{columns} FROM grouped ORDER BY is_total{order}",
+        shown.collect::<String>(),
+        keys = keys.join(", "),
+    )
+}
+
+/// The rows with all that they are grouped by. Who their agents were is looked up only where it is asked for: at the end of
+/// their calls, since what a name means may have begun when they were offered to it.
+fn bucketed(query: &OutcomesQuery, by: &[Dimension]) -> String {
+    let buckets = by.iter().filter_map(|dimension| dimension.bucket());
+    let buckets = buckets.map(|bucket| bucket.column("started_at", &query.range)).collect::<String>();
+    if !by.contains(&Dimension::Agent) {
+        return format!("SELECT *{buckets} FROM counted");
+    }
+    format!(
+        "SELECT counted.*, coalesce(names.agent, counted.agent) AS known_agent, \
+         coalesce(names.person, counted.pbx || '/' || counted.agent) AS person{buckets} FROM {}",
+        names::joined("counted", "coalesce(counted.ended_at, counted.started_at)")
     )
 }
 
@@ -217,7 +246,7 @@ fn sql(query: &OutcomesQuery) -> String {
 fn rows(query: &OutcomesQuery) -> String {
     let directions: &[Direction] =
         if query.directions.is_empty() { &[Direction::Inbound, Direction::Outbound] } else { &query.directions };
-    let range = range(query.from, query.to, "started_at");
+    let range = query.range.within("started_at");
     let mut parts = Vec::new();
     if directions.contains(&Direction::Outbound) {
         parts.push(match query.basis {
@@ -236,11 +265,10 @@ fn rows(query: &OutcomesQuery) -> String {
 
 /// Each contact by its best attempt up to the end of the range, whenever it was made.
 fn contacts(query: &OutcomesQuery) -> String {
-    let closed = query.to.map(|to| format!(" AND ended_at < {}", time(to))).unwrap_or_default();
-    let attempts = format!("FROM attempts WHERE contact IS NOT NULL{closed}");
+    let attempts = format!("FROM attempts WHERE contact IS NOT NULL{}", query.range.before("ended_at"));
     let of_the_attempt = |dimension: &Dimension| match dimension {
         Dimension::Queue | Dimension::Agent | Dimension::Pbx => true,
-        Dimension::Campaign | Dimension::Direction | Dimension::Hour | Dimension::Day => false,
+        Dimension::Campaign | Dimension::Direction | Dimension::Bucket(_) => false,
     };
     if query.by.iter().any(of_the_attempt) { best_row(&attempts) } else { best_number(&attempts) }
 }
@@ -264,6 +292,7 @@ fn best_number(attempts: &str) -> String {
     format!(
         "SELECT campaign, 'outbound' AS direction, NULL::text AS queue, NULL::text AS agent, NULL::text AS pbx, \
          arrow_cast(best % {RANK} / {CODES}, 'Timestamp(Microsecond, Some(\"UTC\"))') AS started_at, \
+         arrow_cast(NULL, 'Timestamp(Microsecond, Some(\"UTC\"))') AS ended_at, \
          CASE best % {CODES}{names} END AS status, CASE best % {CODES}{classes} END AS class, \
          CASE WHEN best / {RANK} % 2 = 0 THEN 'agent' END AS handled_by \
          FROM (SELECT campaign, min(({CLASS_RANK} * 2 + {HANDLED_RANK}) * {RANK} + \

@@ -7,12 +7,11 @@
 
 use std::str::FromStr;
 
-use calltide_schemas::Micros;
 use calltide_schemas::metrics::QUEUES;
 use calltide_schemas::metrics::queues::{SHORT_S, WITHIN_S};
 
 use super::outcomes::UnknownWord;
-use super::{ColumnDoc, Report, by_name, each_once, known_zone, range, whole};
+use super::{Bucket, ColumnDoc, Range, Report, by_name, each_once, whole};
 use crate::{Engine, QueryError};
 
 /// What rows can be grouped by.
@@ -22,51 +21,43 @@ pub enum Dimension {
     Queue,
     /// The PBX.
     Pbx,
-    /// The local hour in which the caller entered, with its offset from UTC.
-    Hour,
-    /// The local date on which they entered.
-    Day,
-    /// The week of it, by its Monday's date.
-    Week,
-    /// The month of it, `2026-03`.
-    Month,
+    /// The local hour, day, week or month in which the caller entered.
+    Bucket(Bucket),
 }
 
 impl Dimension {
     /// All of them.
-    pub const ALL: [Self; 6] = [Self::Queue, Self::Pbx, Self::Hour, Self::Day, Self::Week, Self::Month];
+    pub const ALL: [Self; 6] = [
+        Self::Queue,
+        Self::Pbx,
+        Self::Bucket(Bucket::Hour),
+        Self::Bucket(Bucket::Day),
+        Self::Bucket(Bucket::Week),
+        Self::Bucket(Bucket::Month),
+    ];
 
     /// The word for it, which is also its column.
     pub const fn name(self) -> &'static str {
         match self {
             Self::Queue => "queue",
             Self::Pbx => "pbx",
-            Self::Hour => "hour",
-            Self::Day => "day",
-            Self::Week => "week",
-            Self::Month => "month",
+            Self::Bucket(bucket) => bucket.name(),
         }
     }
 
-    const fn doc(self) -> &'static str {
+    fn doc(self) -> String {
         match self {
-            Self::Queue => "the queue; `total` on the last row, which counts a call once",
-            Self::Pbx => "the Asterisk server; `total` on the last row",
-            Self::Hour => "the local hour in which the caller entered, with its offset; `total` on the last row",
-            Self::Day => "the local date on which the caller entered; `total` on the last row",
-            Self::Week => "the Monday of the local week in which the caller entered; `total` on the last row",
-            Self::Month => "the local month in which the caller entered; `total` on the last row",
+            Self::Queue => "the queue; `total` on the last row, which counts a call once".to_owned(),
+            Self::Pbx => "the Asterisk server; `total` on the last row".to_owned(),
+            Self::Bucket(bucket) => format!("{} when the caller entered; `total` on the last row", bucket.doc()),
         }
     }
 
-    /// The function that finds it by the time of entry; `None` where it is a column.
-    const fn bucket(self) -> Option<&'static str> {
+    /// Which it is of the time of entry; `None` where it is a column.
+    const fn bucket(self) -> Option<Bucket> {
         match self {
             Self::Queue | Self::Pbx => None,
-            Self::Hour => Some("local_hour"),
-            Self::Day => Some("local_day"),
-            Self::Week => Some("local_week"),
-            Self::Month => Some("local_month"),
+            Self::Bucket(bucket) => Some(bucket),
         }
     }
 }
@@ -84,12 +75,8 @@ impl FromStr for Dimension {
 pub struct QueuesQuery {
     /// Grouping, outermost first; none: one row.
     pub by: Vec<Dimension>,
-    /// Visits that began then or later.
-    pub from: Option<Micros>,
-    /// Visits that began earlier than this.
-    pub to: Option<Micros>,
-    /// IANA zone of hours, days, weeks and months.
-    pub tz: String,
+    /// Visits that began in it.
+    pub range: Range,
     /// The service level's limit, included.
     pub within_s: u32,
     /// Abandons earlier than this are short.
@@ -98,7 +85,7 @@ pub struct QueuesQuery {
 
 impl Default for QueuesQuery {
     fn default() -> Self {
-        Self { by: Vec::new(), from: None, to: None, tz: "UTC".to_owned(), within_s: WITHIN_S, short_s: SHORT_S }
+        Self { by: Vec::new(), range: Range::default(), within_s: WITHIN_S, short_s: SHORT_S }
     }
 }
 
@@ -107,14 +94,14 @@ impl Default for QueuesQuery {
 /// # Errors
 /// An unknown time zone, or whatever the engine says.
 pub async fn queues(engine: &Engine, query: &QueuesQuery) -> Result<Report, QueryError> {
-    known_zone(&query.tz)?;
+    query.range.check()?;
     let output = whole(engine.report(&sql(query)).await?)?;
     Ok(Report { columns: columns(query), output })
 }
 
 fn columns(query: &QueuesQuery) -> Vec<ColumnDoc> {
     let doc = |name: &str, unit, doc: &str| ColumnDoc { name: name.to_owned(), unit, doc: doc.to_owned() };
-    let groups = each_once(&query.by).into_iter().map(|d| doc(d.name(), None, d.doc()));
+    let groups = each_once(&query.by).into_iter().map(|d| doc(d.name(), None, &d.doc()));
     groups.chain(QUEUES.iter().map(|m| doc(m.name, Some(m.unit), m.doc))).collect()
 }
 
@@ -149,12 +136,11 @@ fn sql(query: &QueuesQuery) -> String {
 
 /// The visits of the range, with what they are grouped by.
 fn visits(query: &QueuesQuery, by: &[Dimension]) -> String {
-    let zone = query.tz.replace('\'', "''");
-    let bucket = |d: &Dimension| d.bucket().map(|f| format!(", {f}(entered_at, '{zone}') AS \"{}\"", d.name()));
+    let buckets = by.iter().filter_map(|dimension| dimension.bucket());
     format!(
         "SELECT pbx, queue, call_id, visit_id, entered_at, outcome, wait_ms, talk_ms, hold_ms{} FROM queue_visits WHERE true{}",
-        by.iter().filter_map(bucket).collect::<String>(),
-        range(query.from, query.to, "entered_at"),
+        buckets.map(|bucket| bucket.column("entered_at", &query.range)).collect::<String>(),
+        query.range.within("entered_at"),
     )
 }
 

@@ -5,11 +5,10 @@
 
 use std::str::FromStr;
 
-use calltide_schemas::Micros;
 use calltide_schemas::metrics::{Basis, Metric, RECYCLING};
 
 use super::outcomes::UnknownWord;
-use super::{ColumnDoc, Report, by_name, each_once, known_zone, range, time};
+use super::{Bucket, ColumnDoc, Range, Report, by_name, each_once, time};
 use crate::{Engine, QueryError};
 
 /// What rows can be grouped by.
@@ -35,7 +34,7 @@ impl Dimension {
             Self::Campaign => "campaign",
             Self::Attempt => "attempt",
             Self::Hour => "hour",
-            Self::Day => "day",
+            Self::Day => Bucket::Day.name(),
         }
     }
 
@@ -58,16 +57,12 @@ impl FromStr for Dimension {
 }
 
 /// What is asked.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Default)]
 pub struct RecyclingQuery {
     /// Grouping, outermost first; none: one row.
     pub by: Vec<Dimension>,
-    /// Attempts that began then or later.
-    pub from: Option<Micros>,
-    /// Attempts that began earlier than this, and contacts heard of before, with their best class at that time.
-    pub to: Option<Micros>,
-    /// IANA zone of hours and days.
-    pub tz: String,
+    /// Attempts that began in it, and contacts heard of before its end, with their best class at that time.
+    pub range: Range,
 }
 
 /// Answers it: rows sorted by their groups.
@@ -76,7 +71,7 @@ pub struct RecyclingQuery {
 /// An unknown time zone, or whatever the engine says.
 pub async fn recycling(engine: &Engine, query: &RecyclingQuery) -> Result<Report, QueryError> {
     let query = &RecyclingQuery { by: each_once(&query.by), ..query.clone() };
-    known_zone(&query.tz)?;
+    query.range.check()?;
     let output = engine.report(&sql(query)).await?;
     Ok(Report { columns: columns(query), output })
 }
@@ -110,7 +105,7 @@ fn sql(query: &RecyclingQuery) -> String {
 fn contacts(query: &RecyclingQuery) -> String {
     let nothing = "NULL::bigint AS attempt_no, NULL::text AS \"hour\", NULL::text AS \"day\", NULL::boolean AS dialled, \
                    NULL::text AS class, NULL::text AS handled_by, NULL::bigint AS attempt";
-    let Some(to) = query.to.map(time) else {
+    let Some(to) = query.range.to.map(time) else {
         return format!("SELECT 'contact' AS kind, campaign, verdict, best_class, {nothing} FROM contacts");
     };
     let verdicts = format!(
@@ -128,11 +123,13 @@ fn contacts(query: &RecyclingQuery) -> String {
 }
 
 fn attempts(query: &RecyclingQuery) -> String {
-    let zone = query.tz.replace('\'', "''");
-    let range = range(query.from, query.to, "started_at");
+    let of = |bucket: Bucket| bucket.sql("started_at", &query.range);
     format!(
         "SELECT 'attempt' AS kind, campaign, NULL::text AS verdict, NULL::text AS best_class, attempt_no, \
-         substr(local_hour(started_at, '{zone}'), 12, 2) AS \"hour\", local_day(started_at, '{zone}') AS \"day\", dialled, \
-         class, handled_by, attempt_no AS attempt FROM attempts WHERE contact IS NOT NULL AND campaign IS NOT NULL{range}"
+         substr({}, 12, 2) AS \"hour\", {} AS \"day\", dialled, class, handled_by, attempt_no AS attempt FROM attempts \
+         WHERE contact IS NOT NULL AND campaign IS NOT NULL{}",
+        of(Bucket::Hour),
+        of(Bucket::Day),
+        query.range.within("started_at"),
     )
 }

@@ -1,6 +1,7 @@
 //! The callers report: who called, who called again, and who was never spoken with.
 
 use calltide_query_api::reports::callers::{CallersQuery, Dimension, callers};
+use calltide_query_api::reports::{Bucket, DayStart, Range};
 use calltide_schemas::Micros;
 use serde_json::{Value, json};
 
@@ -89,7 +90,8 @@ async fn each_row_and_the_total_have_a_caller_once() {
         "3 +1 2026-03-02T10:00:00Z inbound answered help",
         "4 +2 2026-03-02T10:00:00Z inbound abandoned sales",
     ]);
-    let query = CallersQuery { by: vec![Dimension::Day], tz: "Europe/Berlin".to_owned(), ..CallersQuery::default() };
+    let range = Range::all("Europe/Berlin", DayStart::default());
+    let query = CallersQuery { by: vec![Dimension::Bucket(Bucket::Day)], range };
     let columns = ["calls", "callers", "repeat_callers", "lost_callers", "lost_open"];
     let told = |rows: &Value, group: &str| -> Value {
         let row = |row: &Value| std::iter::once(group).chain(columns).map(|c| row[c].clone()).collect::<Vec<_>>();
@@ -100,9 +102,15 @@ async fn each_row_and_the_total_have_a_caller_once() {
     let query = CallersQuery { by: vec![Dimension::Queue], ..query };
     let expected = json!([["help", 2, 1, 1, 0, 0], ["sales", 2, 2, 0, 2, 1], ["total", 4, 2, 1, 1, 1]]);
     assert_eq!(told(&report(&bench, &query).await, "queue"), expected);
+    // From six in the morning on the night is of the day before.
+    let range = Range::all("Europe/Berlin", "06:00".parse().unwrap());
+    let query = CallersQuery { by: vec![Dimension::Bucket(Bucket::Day)], range };
+    let expected = json!([["2026-03-01", 2, 1, 1, 1, 0], ["2026-03-02", 2, 2, 0, 1, 1], ["total", 4, 2, 1, 1, 1]]);
+    assert_eq!(told(&report(&bench, &query).await, "day"), expected);
     // The range judges calls; what came after it serves.
     let to = Some(Micros(at("2026-03-02T00:00:00Z")));
-    let rows = report(&bench, &CallersQuery { to, ..CallersQuery::default() }).await;
+    let range = Range { to, ..Range::default() };
+    let rows = report(&bench, &CallersQuery { range, ..CallersQuery::default() }).await;
     assert_eq!((&rows[0]["lost_callers"], &rows[0]["lost_served"]), (&json!(1), &json!(1)));
 }
 

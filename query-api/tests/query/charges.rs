@@ -10,6 +10,7 @@ use axum::http::{Request, header};
 use calltide_query_api::format::{Format, write};
 use calltide_query_api::http::router;
 use calltide_query_api::reports::charges::{ChargesQuery, Dimension, charges};
+use calltide_query_api::reports::{Bucket, DayStart, Range};
 use calltide_schemas::Micros;
 use calltide_schemas::metrics::CHARGES;
 use serde_json::{Value, json};
@@ -132,26 +133,34 @@ async fn whatever_rows_are_grouped_by_they_sum_up_to_the_totals() {
 async fn a_charge_belongs_to_the_bucket_and_the_range_in_which_it_was_answered() {
     let bench = with(&SEVERAL);
     for (dimension, expected) in [
-        (Dimension::Hour, json!([["2026-03-01T12:00+03:00", 2], ["2026-03-01T13:00+03:00", 1], ["total", 3]])),
-        (Dimension::Day, json!([["2026-03-01", 3], ["total", 3]])),
-        (Dimension::Week, json!([["2026-02-23", 3], ["total", 3]])),
-        (Dimension::Month, json!([["2026-03", 3], ["total", 3]])),
+        (
+            Dimension::Bucket(Bucket::Hour),
+            json!([["2026-03-01T12:00+03:00", 2], ["2026-03-01T13:00+03:00", 1], ["total", 3]]),
+        ),
+        (Dimension::Bucket(Bucket::Day), json!([["2026-03-01", 3], ["total", 3]])),
+        (Dimension::Bucket(Bucket::Week), json!([["2026-02-23", 3], ["total", 3]])),
+        (Dimension::Bucket(Bucket::Month), json!([["2026-03", 3], ["total", 3]])),
     ] {
-        let query = ChargesQuery { tz: "Europe/Moscow".to_owned(), ..by(&[dimension]) };
+        let query = ChargesQuery { by: vec![dimension], range: Range::all("Europe/Moscow", DayStart::default()) };
         let mut rows = report(&bench, query).await;
         rows.as_array_mut().unwrap().retain(|row| row["currency"] == "EUR");
         assert_eq!(pick(&rows, &[dimension.name(), "calls"]), expected);
     }
+    let range = Range::all("Europe/Moscow", "13:00".parse().unwrap());
+    let mut rows = report(&bench, ChargesQuery { by: vec![Dimension::Bucket(Bucket::Day)], range }).await;
+    rows.as_array_mut().unwrap().retain(|row| row["currency"] == "EUR");
+    assert_eq!(pick(&rows, &["day", "calls"]), json!([["2026-02-28", 2], ["2026-03-01", 1], ["total", 3]]));
     for (from, to, expected) in [
         (Some("09:30:00"), None, json!([["CHF", 1], ["EUR", 2], [null, 1]])),
         (Some("09:30:00.000001"), Some("10:59:59"), json!([["CHF", 1], [null, 1]])),
         (None, Some("09:00:00"), json!([])),
     ] {
         let moment = |time: Option<&str>| time.map(|time| Micros(at(&format!("2026-03-01T{time}Z"))));
-        let query = ChargesQuery { from: moment(from), to: moment(to), ..by(&[]) };
+        let range = Range { from: moment(from), to: moment(to), ..Range::default() };
+        let query = ChargesQuery { range, ..by(&[]) };
         assert_eq!(pick(&report(&bench, query).await, &["currency", "calls"]), expected, "{from:?} to {to:?}");
     }
-    let query = ChargesQuery { tz: "Mars/Olympus'; DROP".to_owned(), ..ChargesQuery::default() };
+    let query = ChargesQuery { range: Range::all("Mars/Olympus'; DROP", DayStart::default()), ..by(&[]) };
     assert!(charges(&bench.engine, &query).await.unwrap_err().to_string().contains("unknown time zone"));
 }
 

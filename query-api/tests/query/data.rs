@@ -27,6 +27,31 @@ async fn the_present_moment_can_be_asked_for() {
 }
 
 #[tokio::test]
+async fn days_of_a_zone_can_be_asked_for_wherever_they_begin() {
+    let bench = Bench::new();
+    bench.publish("calls", json!({"call_id": "p/1", "started_at": at("2026-03-01T01:00:00Z"), "version": 1}));
+    let of = "started_at, 'Europe/Berlin'";
+    let sql = format!(
+        "SELECT local_hour({of}) AS h, local_day({of}) AS d, local_day({of}, '06:00') AS night, local_week({of}, '06:00') AS w, \
+         local_month({of}, '06:00') AS m FROM calls"
+    );
+    assert_eq!(
+        bench.rows(&sql).await,
+        json!([{
+            "h": "2026-03-01T02:00+01:00", "d": "2026-03-01", "night": "2026-02-28", "w": "2026-02-23", "m": "2026-02",
+        }])
+    );
+    for (wrong, says) in [
+        ("local_day(started_at, 'UTC', '6:00')", "a day cannot begin at `6:00`"),
+        ("local_day(started_at, 'UTC', call_id)", "local_day takes a time"),
+        ("local_hour(started_at, 'UTC', '06:00')", "local_hour"),
+    ] {
+        let error = bench.query(&format!("SELECT {wrong} FROM calls")).await.unwrap_err();
+        assert!(error.to_string().contains(says), "{wrong}: {error}");
+    }
+}
+
+#[tokio::test]
 async fn without_a_lake_and_with_an_empty_log_there_are_no_rows() {
     let bench = Bench::new();
     assert_eq!(bench.rows("SELECT * FROM calls").await, json!([]));

@@ -151,6 +151,9 @@ async fn errors_are_problem_details() {
         ("/api/v1/reports/outcomes?tz=Mars/Olympus", 400, "invalid"),
         ("/api/v1/reports/outcomes?from=yesterday", 400, "invalid"),
         ("/api/v1/reports/outcomes?colour=red", 400, "invalid"),
+        ("/api/v1/reports/outcomes?day_start=25:00", 400, "invalid"),
+        ("/api/v1/reports/agents?day_start=6:00", 400, "invalid"),
+        ("/api/v1/live?day_start=noon", 400, "invalid"),
         ("/api/v1/reports/queues?by=agent", 400, "invalid"),
         ("/api/v1/reports/queues?within_s=-1", 400, "invalid"),
         ("/api/v1/reports/queues?tz=Mars/Olympus", 400, "invalid"),
@@ -190,6 +193,10 @@ async fn outcomes_take_their_question_from_the_address() {
     let seen: Vec<_> =
         rows.as_array().unwrap().iter().map(|r| (r["day"].clone(), r["queue"].clone(), r["total"].clone())).collect();
     assert_eq!(seen, [(json!("2026-03-02"), json!("sales"), json!(1)), (json!("total"), Value::Null, json!(1))]);
+    // The second call began in the night after the first of March.
+    let path = "/api/v1/reports/outcomes?by=day&tz=Europe/Berlin&day_start=06:00&from=2026-03-01&to=2026-03-02";
+    let (_, rows) = get(&bench, path).await;
+    assert_eq!((&rows[0]["day"], &rows[0]["total"]), (&json!("2026-03-01"), &json!(2)));
 }
 
 #[tokio::test]

@@ -105,15 +105,22 @@ async fn a_queue_has_its_callers_its_agents_and_its_day() {
 }
 
 #[tokio::test]
-async fn the_day_begins_at_midnight_of_the_zone() {
+async fn the_day_begins_at_midnight_of_the_zone_or_when_it_is_asked_to() {
     let bench = Bench::new();
     let entered = ["2026-02-28T22:59:59Z", "2026-02-28T23:00:00Z", "2026-03-01T00:00:00Z", "2026-03-01T05:00:00Z"];
     for (nth, entered) in entered.into_iter().enumerate() {
         visit(&bench, &nth.to_string(), "sales", entered, "answered", 0);
     }
-    for (tz, expected) in [("UTC", 2), ("Europe/Berlin", 3), ("America/New_York", 1)] {
-        let query = LiveQuery { tz: tz.to_owned(), ..noon() };
-        assert_eq!(look(&bench, &query).await.1[0]["offered"], expected, "{tz}");
+    for (tz, day_start, expected) in [
+        ("UTC", "00:00", 2),
+        ("Europe/Berlin", "00:00", 3),
+        ("America/New_York", "00:00", 1),
+        ("Europe/Berlin", "06:00", 1),
+        // At one in the afternoon the day of Berlin that begins at two is the one before.
+        ("Europe/Berlin", "14:00", 4),
+    ] {
+        let query = LiveQuery { tz: tz.to_owned(), day_start: day_start.parse().unwrap(), ..noon() };
+        assert_eq!(look(&bench, &query).await.1[0]["offered"], expected, "{tz}, {day_start}");
     }
     let query = LiveQuery { tz: "Mars/Olympus".to_owned(), ..noon() };
     assert!(live(&bench.engine, &query).await.unwrap_err().to_string().contains("unknown time zone"));

@@ -3,12 +3,16 @@
 use std::collections::BTreeMap;
 
 use calltide_query_api::reports::outcomes::{Dimension, Direction, OutcomesQuery, outcomes};
+use calltide_query_api::reports::{Bucket, DayStart, Range};
 use calltide_schemas::Micros;
 use calltide_schemas::metrics::{Basis, Statuses};
 use calltide_schemas::status::Status;
 use serde_json::{Value, json};
 
 use crate::bench::{Bench, at, rows};
+
+const HOUR: Dimension = Dimension::Bucket(Bucket::Hour);
+const DAY: Dimension = Dimension::Bucket(Bucket::Day);
 
 /// `09:00 spring/anna no_answer`: an outbound attempt of 2026-03-01, ended a minute later.
 fn attempt(bench: &Bench, line: &str) {
@@ -126,7 +130,8 @@ async fn a_contact_counts_once_by_its_best_attempt_until_the_end_of_the_range() 
 
     // At 09:20 the third attempt is still going on; what began before the range counts all the same.
     let (from, to) = (Some(Micros(at("2026-03-01T09:05:00Z"))), Some(Micros(at("2026-03-01T09:20:30Z"))));
-    let rows = report(&bench, OutcomesQuery { from, to, ..query }).await;
+    let range = Range { from, to, ..Range::default() };
+    let rows = report(&bench, OutcomesQuery { range, ..query }).await;
     let expected = json!([["inbound", 1, 0, 1, 0, 0, 0], ["outbound", 1, 0, 1, 0, 0, 0], ["total", 2, 0, 2, 0, 0, 0]]);
     assert_eq!(pick(&rows, &columns), expected);
 }
@@ -159,7 +164,7 @@ async fn the_best_attempts_are_the_same_however_they_are_grouped() {
             sums.values_mut().for_each(|sums| sums.retain(|name, _| name != "agent" && name != "pbx"));
             sums
         };
-        for (by, group) in [(Dimension::Campaign, "campaign"), (Dimension::Hour, "hour"), (Dimension::Day, "day")] {
+        for (by, group) in [(Dimension::Campaign, "campaign"), (HOUR, "hour"), (DAY, "day")] {
             let (quick, whole) = (ask(&[by]).await, ask(&[by, Dimension::Pbx, Dimension::Agent]).await);
             assert!(quick.as_array().unwrap().len() > 1, "{quick}");
             assert_eq!(figures(&quick, group), figures(&whole, group), "{group}");
@@ -203,7 +208,8 @@ async fn buckets(by: Dimension, tz: &str, times: &[&str]) -> Value {
     for time in times {
         call(&bench, "inbound", time, Status::Abandoned);
     }
-    let query = OutcomesQuery { by: vec![by], tz: tz.to_owned(), ..OutcomesQuery::default() };
+    let range = Range::all(tz, DayStart::default());
+    let query = OutcomesQuery { by: vec![by], range, ..OutcomesQuery::default() };
     let rows = report(&bench, query).await;
     pick(&rows, &[by.name(), "total"])
 }
@@ -212,7 +218,7 @@ async fn buckets(by: Dimension, tz: &str, times: &[&str]) -> Value {
 async fn the_lost_hour_of_spring_is_no_bucket() {
     let times = ["2026-03-29T00:30:00Z", "2026-03-29T00:59:59.999999Z", "2026-03-29T01:00:00Z", "2026-03-29T02:00:00Z"];
     assert_eq!(
-        buckets(Dimension::Hour, "Europe/Berlin", &times).await,
+        buckets(HOUR, "Europe/Berlin", &times).await,
         json!([
             ["2026-03-29T01:00+01:00", 2],
             ["2026-03-29T03:00+02:00", 1],
@@ -232,7 +238,7 @@ async fn the_hour_that_comes_twice_in_autumn_stays_two_buckets() {
         "2026-10-25T02:00:00Z",
     ];
     assert_eq!(
-        buckets(Dimension::Hour, "Europe/Berlin", &times).await,
+        buckets(HOUR, "Europe/Berlin", &times).await,
         json!([
             ["2026-10-25T01:00+02:00", 1],
             ["2026-10-25T02:00+01:00", 1],
@@ -247,12 +253,12 @@ async fn the_hour_that_comes_twice_in_autumn_stays_two_buckets() {
 async fn days_have_23_and_25_hours_where_the_clock_changes() {
     let spring = ["2026-03-28T22:59:59Z", "2026-03-28T23:00:00Z", "2026-03-29T21:59:59Z", "2026-03-29T22:00:00Z"];
     assert_eq!(
-        buckets(Dimension::Day, "Europe/Berlin", &spring).await,
+        buckets(DAY, "Europe/Berlin", &spring).await,
         json!([["2026-03-28", 1], ["2026-03-29", 2], ["2026-03-30", 1], ["total", 4]])
     );
     let autumn = ["2026-10-24T21:59:59Z", "2026-10-24T22:00:00Z", "2026-10-25T22:59:59Z", "2026-10-25T23:00:00Z"];
     assert_eq!(
-        buckets(Dimension::Day, "Europe/Berlin", &autumn).await,
+        buckets(DAY, "Europe/Berlin", &autumn).await,
         json!([["2026-10-24", 1], ["2026-10-25", 2], ["2026-10-26", 1], ["total", 4]])
     );
 }
@@ -260,13 +266,13 @@ async fn days_have_23_and_25_hours_where_the_clock_changes() {
 #[tokio::test]
 async fn hours_follow_zones_with_odd_offsets_and_half_hour_changes() {
     assert_eq!(
-        buckets(Dimension::Hour, "Asia/Kathmandu", &["2026-03-01T00:14:59Z", "2026-03-01T00:15:00Z"]).await,
+        buckets(HOUR, "Asia/Kathmandu", &["2026-03-01T00:14:59Z", "2026-03-01T00:15:00Z"]).await,
         json!([["2026-03-01T05:00+05:45", 1], ["2026-03-01T06:00+05:45", 1], ["total", 2]])
     );
     // On Lord Howe Island the clock goes from 02:00+11:00 back to 01:30+10:30.
     let times = ["2026-04-04T14:30:00Z", "2026-04-04T14:59:59Z", "2026-04-04T15:00:00Z", "2026-04-04T15:30:00Z"];
     assert_eq!(
-        buckets(Dimension::Hour, "Australia/Lord_Howe", &times).await,
+        buckets(HOUR, "Australia/Lord_Howe", &times).await,
         json!([
             ["2026-04-05T01:00+10:30", 1],
             ["2026-04-05T01:00+11:00", 2],
@@ -276,9 +282,99 @@ async fn hours_follow_zones_with_odd_offsets_and_half_hour_changes() {
     );
 }
 
+/// At two, just before six, and at six in the morning of 2 March.
+#[tokio::test]
+async fn a_call_of_the_night_shift_counts_for_the_day_on_which_it_began() {
+    let bench = Bench::new();
+    for time in ["2026-03-02T01:00:00Z", "2026-03-02T04:59:59.999999Z", "2026-03-02T05:00:00Z"] {
+        call(&bench, "inbound", time, Status::Abandoned);
+    }
+    let days = |day_start: &str| Range::all("Europe/Berlin", day_start.parse().unwrap());
+    for (day_start, expected) in [
+        ("00:00", json!([["2026-03-02", 3], ["total", 3]])),
+        ("06:00", json!([["2026-03-01", 2], ["2026-03-02", 1], ["total", 3]])),
+    ] {
+        let query = OutcomesQuery { by: vec![DAY], range: days(day_start), ..OutcomesQuery::default() };
+        assert_eq!(pick(&report(&bench, query).await, &["day", "total"]), expected, "{day_start}");
+    }
+    // A date of the range is its day, too.
+    let range = days("06:00").between(Some("2026-03-01"), Some("2026-03-02")).unwrap();
+    let rows = report(&bench, OutcomesQuery { range, ..OutcomesQuery::default() }).await;
+    assert_eq!(rows[0]["total"], 2);
+}
+
+/// Who `p/100` is from then on, until then.
+fn name(bench: &Bench, name: &str, agent: &str, since: &str, until: Option<&str>) {
+    let (pbx, called) = name.split_once('/').unwrap();
+    bench.publish(
+        "agent_names",
+        json!({
+            "name_id": format!("{name}@{since}"), "pbx": pbx, "name": called, "person": agent, "agent": agent,
+            "since_at": at(since), "until_at": until.map(at), "version": 1,
+        }),
+    );
+}
+
+/// A call in and an attempt out at that time, which nobody or an agent such as `p/100` took.
+fn taken(bench: &Bench, agent: Option<&str>, started: &str) {
+    let (pbx, called) = agent.map_or(("p", None), |agent| {
+        let (pbx, called) = agent.split_once('/').unwrap();
+        (pbx, Some(called))
+    });
+    let row = json!({
+        "pbx": pbx, "agent": called, "queue": "sales", "status": "answered", "class": "connected", "dialled": true,
+        "handled_by": "agent", "started_at": at(started), "ended_at": at(started) + 300_000_000, "version": 1,
+    });
+    for (table, direction) in [("calls", "inbound"), ("attempts", "outbound")] {
+        let mut row = row.clone();
+        row["call_id"] = json!(format!("{pbx}/{called:?}/{direction}/{started}"));
+        row["direction"] = json!(direction);
+        if table == "attempts" {
+            row["campaign"] = json!("spring");
+            row["contact"] = row["call_id"].clone();
+        }
+        bench.publish(table, row);
+    }
+}
+
+/// A person whom two PBXs call differently is one row; two of one name on two PBXs are two, and told apart by them.
+#[tokio::test]
+async fn agents_are_called_as_the_directory_calls_them() {
+    let bench = Bench::new();
+    // Whose a name is begins with the first call that is offered to it, some time after that call began.
+    name(&bench, "p/100", "anna", "2026-03-01T08:00:00Z", Some("2026-03-01T12:00:20Z"));
+    name(&bench, "p/100", "bert", "2026-03-01T12:00:20Z", None);
+    name(&bench, "q/200", "anna", "2026-03-01T08:00:00Z", None);
+    for (agent, started) in [
+        (Some("p/100"), "2026-03-01T09:00:00Z"),
+        (Some("p/100"), "2026-03-01T12:00:00Z"),
+        (Some("q/200"), "2026-03-01T09:00:00Z"),
+        (Some("p/eva"), "2026-03-01T09:00:00Z"),
+        (Some("q/eva"), "2026-03-01T09:00:00Z"),
+        (None, "2026-03-01T09:00:00Z"),
+    ] {
+        taken(&bench, agent, started);
+    }
+    let expected = json!([["anna", 2], ["bert", 1], ["p/eva", 1], ["q/eva", 1], [null, 1], ["total", 6]]);
+    for (directions, basis) in [
+        (vec![Direction::Inbound], Basis::Attempt),
+        (vec![Direction::Outbound], Basis::Attempt),
+        (vec![Direction::Outbound], Basis::Contact),
+    ] {
+        let by = vec![Dimension::Agent];
+        let query = OutcomesQuery { by, directions, basis, ..OutcomesQuery::default() };
+        let rows = report(&bench, query.clone()).await;
+        assert_eq!(pick(&rows, &["agent", "total"]), expected, "{query:?}");
+        let rows = report(&bench, OutcomesQuery { by: vec![Dimension::Queue, Dimension::Agent], ..query }).await;
+        assert_eq!(pick(&rows, &["queue", "agent", "total"])[0], json!(["sales", "anna", 2]));
+        assert_eq!(pick(&rows, &["queue", "agent", "total"])[5], json!(["total", null, 6]));
+    }
+}
+
 #[tokio::test]
 async fn an_unknown_zone_is_refused() {
     let bench = Bench::new();
-    let query = OutcomesQuery { tz: "Mars/Olympus'; DROP".to_owned(), ..OutcomesQuery::default() };
+    let range = Range::all("Mars/Olympus'; DROP", DayStart::default());
+    let query = OutcomesQuery { range, ..OutcomesQuery::default() };
     assert!(outcomes(&bench.engine, &query).await.unwrap_err().to_string().contains("unknown time zone"));
 }

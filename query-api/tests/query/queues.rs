@@ -4,11 +4,17 @@
 //! at a whole date and time, with the seconds of its wait, talk and hold.
 
 use calltide_query_api::reports::queues::{Dimension, QueuesQuery, queues};
+use calltide_query_api::reports::{Bucket, DayStart, Range};
 use calltide_schemas::Micros;
 use calltide_schemas::metrics::queues::OUTCOMES_OF_VISITS;
 use serde_json::{Value, json};
 
 use crate::bench::{Bench, at, rows};
+
+const HOUR: Dimension = Dimension::Bucket(Bucket::Hour);
+const DAY: Dimension = Dimension::Bucket(Bucket::Day);
+const WEEK: Dimension = Dimension::Bucket(Bucket::Week);
+const MONTH: Dimension = Dimension::Bucket(Bucket::Month);
 
 fn visit(bench: &Bench, line: &str) {
     let words: Vec<_> = line.split_whitespace().collect();
@@ -191,7 +197,7 @@ async fn over_nothing_counts_are_zero_and_ratios_null() {
         let ratio = name.ends_with("_pct") || (name.ends_with("_ms") && !summed);
         assert_eq!(*value, if ratio { Value::Null } else { json!(0) }, "{name}");
     }
-    let rows = report(&bench, by(&[Dimension::Queue, Dimension::Day])).await;
+    let rows = report(&bench, by(&[Dimension::Queue, DAY])).await;
     assert_eq!(pick(&rows, &["queue", "day", "offered", "answer_rate_pct"]), json!([["total", null, 0, null]]));
 
     // Each ratio by its own zero: who was refused did not wait, and a queue of short abandons alone was offered nobody.
@@ -253,7 +259,7 @@ async fn the_total_counts_a_call_once_that_came_to_several_queues() {
 
 #[tokio::test]
 async fn a_bucket_over_all_queues_counts_a_call_once_by_its_visits_there() {
-    let rows = report(&with(&SEVERAL), by(&[Dimension::Hour])).await;
+    let rows = report(&with(&SEVERAL), by(&[HOUR])).await;
     assert_eq!(
         pick(&rows, &["hour", "offered", "answered", "abandoned", "timeout", "wait_max_ms"]),
         json!([
@@ -263,7 +269,7 @@ async fn a_bucket_over_all_queues_counts_a_call_once_by_its_visits_there() {
             ["total", 4, 2, 2, 0, 65_000],
         ])
     );
-    let rows = report(&with(&SEVERAL), by(&[Dimension::Hour, Dimension::Queue])).await;
+    let rows = report(&with(&SEVERAL), by(&[HOUR, Dimension::Queue])).await;
     assert_eq!(
         pick(&rows, &["hour", "queue", "offered"]),
         json!([
@@ -284,7 +290,8 @@ async fn the_range_takes_visits_by_when_they_entered() {
         (Some("10:00:00.000001"), None, json!([["total", 0]])),
     ] {
         let moment = |time: Option<&str>| time.map(|time| Micros(at(&format!("2026-03-01T{time}Z"))));
-        let query = QueuesQuery { from: moment(from), to: moment(to), ..by(&[Dimension::Queue]) };
+        let range = Range { from: moment(from), to: moment(to), ..Range::default() };
+        let query = QueuesQuery { range, ..by(&[Dimension::Queue]) };
         assert_eq!(pick(&report(&bench, query).await, &["queue", "offered"]), expected, "{from:?} to {to:?}");
     }
 }
@@ -294,7 +301,7 @@ async fn buckets(dimension: Dimension, times: &[&str]) -> Value {
     for (n, time) in times.iter().enumerate() {
         visit(&bench, &format!("p/{n}#1 sales {time} abandoned 1"));
     }
-    let query = QueuesQuery { tz: "Europe/Berlin".to_owned(), ..by(&[dimension]) };
+    let query = QueuesQuery { range: Range::all("Europe/Berlin", DayStart::default()), ..by(&[dimension]) };
     pick(&report(&bench, query).await, &[dimension.name(), "offered"])
 }
 
@@ -302,15 +309,15 @@ async fn buckets(dimension: Dimension, times: &[&str]) -> Value {
 async fn hours_and_days_follow_the_zone_through_its_changes() {
     let times = ["2026-03-29T00:59:59Z", "2026-03-29T01:00:00Z"];
     let expected = json!([["2026-03-29T01:00+01:00", 1], ["2026-03-29T03:00+02:00", 1], ["total", 2]]);
-    assert_eq!(buckets(Dimension::Hour, &times).await, expected, "two o'clock is not there");
+    assert_eq!(buckets(HOUR, &times).await, expected, "two o'clock is not there");
 
     let times = ["2026-10-25T00:30:00Z", "2026-10-25T01:30:00Z"];
     let expected = json!([["2026-10-25T02:00+01:00", 1], ["2026-10-25T02:00+02:00", 1], ["total", 2]]);
-    assert_eq!(buckets(Dimension::Hour, &times).await, expected, "two o'clock comes twice");
+    assert_eq!(buckets(HOUR, &times).await, expected, "two o'clock comes twice");
 
     let times = ["2026-10-24T21:59:59Z", "2026-10-24T22:00:00Z", "2026-10-25T22:59:59Z", "2026-10-25T23:00:00Z"];
     let expected = json!([["2026-10-24", 1], ["2026-10-25", 2], ["2026-10-26", 1], ["total", 4]]);
-    assert_eq!(buckets(Dimension::Day, &times).await, expected, "a day of 25 hours");
+    assert_eq!(buckets(DAY, &times).await, expected, "a day of 25 hours");
 }
 
 #[tokio::test]
@@ -322,20 +329,44 @@ async fn weeks_begin_on_monday_and_months_on_the_first_of_the_zone() {
         (["2026-10-25T22:59:59Z", "2026-10-25T23:00:00Z"], json!([["2026-10-19", 1], ["2026-10-26", 1], ["total", 2]])),
         (["2025-12-31T12:00:00Z", "2026-01-04T22:59:59Z"], json!([["2025-12-29", 2], ["total", 2]])),
     ] {
-        assert_eq!(buckets(Dimension::Week, &times).await, expected, "{times:?}");
+        assert_eq!(buckets(WEEK, &times).await, expected, "{times:?}");
     }
     for (times, expected) in [
         (["2026-02-28T22:59:59Z", "2026-02-28T23:00:00Z"], json!([["2026-02", 1], ["2026-03", 1], ["total", 2]])),
         (["2026-03-31T21:59:59Z", "2026-03-31T22:00:00Z"], json!([["2026-03", 1], ["2026-04", 1], ["total", 2]])),
         (["2026-12-31T22:59:59Z", "2026-12-31T23:00:00Z"], json!([["2026-12", 1], ["2027-01", 1], ["total", 2]])),
     ] {
-        assert_eq!(buckets(Dimension::Month, &times).await, expected, "{times:?}");
+        assert_eq!(buckets(MONTH, &times).await, expected, "{times:?}");
+    }
+}
+
+/// At two in the morning of Sunday, 1 March, and of the Monday after it.
+#[tokio::test]
+async fn a_visit_of_the_night_shift_counts_for_the_day_on_which_it_began() {
+    let bench = with(&["p/1#1 sales 2026-03-01T01:00:00Z abandoned 1", "p/2#1 sales 2026-03-02T01:00:00Z abandoned 1"]);
+    let hours = json!([["2026-03-01T02:00+01:00", 1], ["2026-03-02T02:00+01:00", 1], ["total", 2]]);
+    for (dimension, at_midnight, at_six) in [
+        (HOUR, hours.clone(), hours),
+        (
+            DAY,
+            json!([["2026-03-01", 1], ["2026-03-02", 1], ["total", 2]]),
+            json!([["2026-02-28", 1], ["2026-03-01", 1], ["total", 2]]),
+        ),
+        (WEEK, json!([["2026-02-23", 1], ["2026-03-02", 1], ["total", 2]]), json!([["2026-02-23", 2], ["total", 2]])),
+        (MONTH, json!([["2026-03", 2], ["total", 2]]), json!([["2026-02", 1], ["2026-03", 1], ["total", 2]])),
+    ] {
+        for (day_start, expected) in [("00:00", at_midnight), ("06:00", at_six)] {
+            let range = Range::all("Europe/Berlin", day_start.parse().unwrap());
+            let rows = report(&bench, QueuesQuery { range, ..by(&[dimension]) }).await;
+            assert_eq!(pick(&rows, &[dimension.name(), "offered"]), expected, "{dimension:?} from {day_start} on");
+        }
     }
 }
 
 #[tokio::test]
 async fn an_unknown_zone_is_refused() {
-    let query = QueuesQuery { tz: "Mars/Olympus'; DROP".to_owned(), ..QueuesQuery::default() };
+    let range = Range::all("Mars/Olympus'; DROP", DayStart::default());
+    let query = QueuesQuery { range, ..QueuesQuery::default() };
     let error = queues(&Bench::new().engine, &query).await.unwrap_err();
     assert!(error.to_string().contains("unknown time zone"));
 }

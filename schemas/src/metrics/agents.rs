@@ -2,8 +2,8 @@
 //!
 //! Each says what rows it is taken over. Formulas over pieces of intervals, legs and sessions are SQL aggregates; the report
 //! sums those up per row, and ratios are formulas over the sums. A piece is what of an interval lies in one bucket; alike ones
-//! are one row: so many `pieces`, `ms` long together, `began` if their intervals began in them, `logged_in` if they are parts
-//! of logins. Beside each leg is the limit that was asked for, `short_ms`.
+//! may be one row: `ms` long together, so many of their intervals `began` in it, `logged_in` if they are parts of logins. So may
+//! `legs`: `talk_ms` and `hold_ms` long together, so many of them `held`, and `short` by the limit that was asked for.
 
 use super::{Metric, Unit, count, millis, percent, ratio};
 
@@ -58,7 +58,7 @@ pub const AGENTS: &[AgentMetric] = &[
         Over::Logins,
         count(
             "pauses",
-            "sum(CASE WHEN logged_in THEN CASE WHEN state = 'paused' AND began THEN pieces ELSE 0 END END)",
+            "sum(CASE WHEN logged_in THEN CASE WHEN state = 'paused' THEN began ELSE 0 END END)",
             "pauses that began; one that a call interrupts begins again after it",
             &[],
         ),
@@ -85,7 +85,7 @@ pub const AGENTS: &[AgentMetric] = &[
     over(Over::States, millis("talk_ms", "sum(ms) FILTER (WHERE state = 'on_call')", "in conversation", &[])),
     over(Over::States, millis("hold_ms", "sum(ms) FILTER (WHERE state = 'hold')", "with the other end on hold", &[])),
     over(Over::States, millis("wrap_up_ms", "sum(ms) FILTER (WHERE state = 'wrap_up')", "after calls", &[])),
-    over(Over::States, count("holds", "sum(pieces) FILTER (WHERE state = 'hold' AND began)", "holds that began", &[])),
+    over(Over::States, count("holds", "sum(began) FILTER (WHERE state = 'hold')", "holds that began", &[])),
     over(
         Over::RowWithLogins,
         percent(
@@ -114,13 +114,13 @@ pub const AGENTS: &[AgentMetric] = &[
         ),
     ),
     over(Over::RowWithLogins, percent("pause_pct", "100.0 * {pause_ms} / nullif({login_ms}, 0)", "pause / login", &[])),
-    over(Over::Legs, count("offers", "count(*)", "parts in calls, whatever came of them", &[])),
-    over(Over::Legs, count("handled", "count(*) FILTER (WHERE outcome = 'answered')", "of these, answered", &[])),
+    over(Over::Legs, count("offers", "sum(legs)", "parts in calls, whatever came of them", &[])),
+    over(Over::Legs, count("handled", "sum(legs) FILTER (WHERE outcome = 'answered')", "of these, answered", &[])),
     over(
         Over::Legs,
         count(
             "missed",
-            "count(*) FILTER (WHERE outcome IN ('missed', 'refused'))",
+            "sum(legs) FILTER (WHERE outcome IN ('missed', 'refused'))",
             "missed offers: it rang and nobody answered, or the agent refused; not what another took or the caller gave up",
             &[],
         ),
@@ -131,7 +131,7 @@ pub const AGENTS: &[AgentMetric] = &[
         Over::Legs,
         count(
             "inbound",
-            "count(*) FILTER (WHERE outcome = 'answered' AND direction = 'inbound')",
+            "sum(legs) FILTER (WHERE outcome = 'answered' AND direction = 'inbound')",
             "handled, inbound",
             &[],
         ),
@@ -140,7 +140,7 @@ pub const AGENTS: &[AgentMetric] = &[
         Over::Legs,
         count(
             "outbound",
-            "count(*) FILTER (WHERE outcome = 'answered' AND direction = 'outbound')",
+            "sum(legs) FILTER (WHERE outcome = 'answered' AND direction = 'outbound')",
             "handled, outbound",
             &[],
         ),
@@ -149,7 +149,7 @@ pub const AGENTS: &[AgentMetric] = &[
         Over::Legs,
         count(
             "internal",
-            "count(*) FILTER (WHERE outcome = 'answered' AND direction = 'internal')",
+            "sum(legs) FILTER (WHERE outcome = 'answered' AND direction = 'internal')",
             "handled, internal",
             &[],
         ),
@@ -172,10 +172,7 @@ pub const AGENTS: &[AgentMetric] = &[
             &[],
         ),
     ),
-    over(
-        Over::Legs,
-        count("held", "count(*) FILTER (WHERE outcome = 'answered' AND hold_ms > 0)", "handled with a hold", &[]),
-    ),
+    over(Over::Legs, count("held", "sum(held) FILTER (WHERE outcome = 'answered')", "handled with a hold", &[])),
     over(
         Over::Row,
         millis(
@@ -207,7 +204,7 @@ pub const AGENTS: &[AgentMetric] = &[
         Over::Legs,
         count(
             "transfers_out",
-            "count(*) FILTER (WHERE outcome = 'answered' AND transferred)",
+            "sum(legs) FILTER (WHERE outcome = 'answered' AND transferred)",
             "handled that the agent moved on",
             &[],
         ),
@@ -220,7 +217,7 @@ pub const AGENTS: &[AgentMetric] = &[
         Over::Legs,
         count(
             "hung_up_first",
-            "count(*) FILTER (WHERE outcome = 'answered' AND hangup_by = 'agent')",
+            "sum(legs) FILTER (WHERE outcome = 'answered' AND hangup_by = 'agent')",
             "handled in which the agent hung up first",
             &[],
         ),
@@ -229,7 +226,7 @@ pub const AGENTS: &[AgentMetric] = &[
         Over::Legs,
         count(
             "customer_hung_up_first",
-            "count(*) FILTER (WHERE outcome = 'answered' AND hangup_by = 'customer')",
+            "sum(legs) FILTER (WHERE outcome = 'answered' AND hangup_by = 'customer')",
             "handled in which the other end did",
             &[],
         ),
@@ -247,7 +244,7 @@ pub const AGENTS: &[AgentMetric] = &[
         Over::Legs,
         count(
             "short",
-            "count(*) FILTER (WHERE outcome = 'answered' AND talk_ms < short_ms)",
+            "sum(short) FILTER (WHERE outcome = 'answered')",
             "handled with a talk under the limit (10 s, configurable)",
             &[],
         ),

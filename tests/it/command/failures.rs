@@ -37,6 +37,13 @@ fn a_wrong_command_line_ends_with_2() {
     site.refused(2, &["report", "outcomes", "--by", "moon"]);
     site.refused(2, &["import", "--pbx", "a"]);
     site.refused(2, &["nothing"]);
+    for report in ["outcomes", "queues", "agents", "teams", "callers", "charges", "recycling", "now"] {
+        let told = site.refused(2, &["report", report, "--day-start", "24:00"]);
+        assert!(told.contains("a day cannot begin at `24:00`: give hours and whole minutes"), "{told}");
+    }
+    // Whether there is data or not.
+    let told = site.refused(2, &["report", "queues", "--from", "yesterday"]);
+    assert!(told.contains("`yesterday` is no date"), "{told}");
 }
 
 #[test]

@@ -44,6 +44,10 @@ fn the_tables_agree_with_each_other() {
     assert_eq!(count("(SELECT DISTINCT day FROM calls)"), json!(9));
     let report = site.done(&["report", "outcomes", "--format", "json"]).0;
     assert!(report.contains("3000"), "{report}");
+    // An agent's logins, states and calls are one row.
+    let agents = site.done(&["report", "agents", "--format", "csv"]).0;
+    let named = count("(SELECT DISTINCT agent FROM legs)").as_u64().unwrap();
+    assert_eq!(agents.lines().count() as u64, named + 2, "{agents}");
 }
 
 #[test]

@@ -12,6 +12,15 @@ fn imported() -> Site {
 }
 
 #[test]
+fn tables_for_people_show_the_clocks_of_the_zone() {
+    let site = imported();
+    for (tz, first_login) in [("UTC", "2026-11-22 11:12:03"), ("Europe/Moscow", "2026-11-22 14:12:03")] {
+        let (table, _) = site.done(&["report", "agents", "--tz", tz]);
+        assert!(table.contains(first_login), "{tz}\n{table}");
+    }
+}
+
+#[test]
 fn reports_and_queries_answer_in_three_forms() {
     let site = imported();
     let by_campaign = ["report", "outcomes", "--by", "campaign", "--direction", "outbound"];

@@ -13,7 +13,7 @@ use calltide_schemas::Micros;
 use calltide_schemas::metrics::agents::{AGENTS, AgentMetric, Over, PAUSES, SHORT_TALK_S};
 
 use super::outcomes::UnknownWord;
-use super::{ColumnDoc, Report, by_name, each_once, known_zone, whole};
+use super::{Bucket, ColumnDoc, Range, Report, by_name, each_once, whole};
 use crate::{Engine, QueryError};
 
 /// What rows can be grouped by.
@@ -29,20 +29,23 @@ pub enum Dimension {
     Queue,
     /// The reason of the pause.
     Reason,
-    /// The local hour, with its offset from UTC.
-    Hour,
-    /// The local date.
-    Day,
-    /// The week, by its Monday's date.
-    Week,
-    /// The month, `2026-03`.
-    Month,
+    /// The local hour, day, week or month.
+    Bucket(Bucket),
 }
 
 impl Dimension {
     /// All of them.
-    pub const ALL: [Self; 9] =
-        [Self::Agent, Self::Pbx, Self::Team, Self::Queue, Self::Reason, Self::Hour, Self::Day, Self::Week, Self::Month];
+    pub const ALL: [Self; 9] = [
+        Self::Agent,
+        Self::Pbx,
+        Self::Team,
+        Self::Queue,
+        Self::Reason,
+        Self::Bucket(Bucket::Hour),
+        Self::Bucket(Bucket::Day),
+        Self::Bucket(Bucket::Week),
+        Self::Bucket(Bucket::Month),
+    ];
 
     /// The word for it, which is also its column.
     pub const fn name(self) -> &'static str {
@@ -52,35 +55,27 @@ impl Dimension {
             Self::Team => "team",
             Self::Queue => "queue",
             Self::Reason => "reason",
-            Self::Hour => "hour",
-            Self::Day => "day",
-            Self::Week => "week",
-            Self::Month => "month",
+            Self::Bucket(bucket) => bucket.name(),
         }
     }
 
-    const fn doc(self) -> &'static str {
-        match self {
-            Self::Agent => "the agent, by the directory, else as the PBX calls them; `total` on the last row",
-            Self::Pbx => "the Asterisk server of the call or the pause; `total` on the last row",
-            Self::Team => "the agent's team at that time; `total` on the last row",
-            Self::Queue => "the queue of the call; `total` on the last row",
-            Self::Reason => "why the agent paused; `total` on the last row",
-            Self::Hour => "the local hour, with its offset; `total` on the last row",
-            Self::Day => "the local date; `total` on the last row",
-            Self::Week => "the Monday of the local week; `total` on the last row",
-            Self::Month => "the local month; `total` on the last row",
-        }
+    fn doc(self) -> String {
+        let what = match self {
+            Self::Agent => "the agent, by the directory, else as the PBX calls them",
+            Self::Pbx => "the Asterisk server of the call or the pause",
+            Self::Team => "the agent's team at that time",
+            Self::Queue => "the queue of the call",
+            Self::Reason => "why the agent paused",
+            Self::Bucket(bucket) => bucket.doc(),
+        };
+        format!("{what}; `total` on the last row")
     }
 
-    /// The function that finds it by a time; `None` where it is a column.
-    const fn bucket(self) -> Option<&'static str> {
+    /// Which it is of a time; `None` where it is a column.
+    const fn bucket(self) -> Option<Bucket> {
         match self {
             Self::Agent | Self::Pbx | Self::Team | Self::Queue | Self::Reason => None,
-            Self::Hour => Some("local_hour"),
-            Self::Day => Some("local_day"),
-            Self::Week => Some("local_week"),
-            Self::Month => Some("local_month"),
+            Self::Bucket(bucket) => Some(bucket),
         }
     }
 }
@@ -98,21 +93,17 @@ impl FromStr for Dimension {
 pub struct AgentsQuery {
     /// Grouping, outermost first; none: one row.
     pub by: Vec<Dimension>,
-    /// What was from then on; of what began before, the rest.
-    pub from: Option<Micros>,
-    /// What was before this.
-    pub to: Option<Micros>,
+    /// What was in it; of what began before or ended later, the part.
+    pub range: Range,
     /// What goes on is counted up to this moment; none: the present one.
     pub now: Option<Micros>,
-    /// IANA zone of hours, days, weeks and months.
-    pub tz: String,
     /// A talk under so many seconds is short.
     pub short_s: u32,
 }
 
 impl Default for AgentsQuery {
     fn default() -> Self {
-        Self { by: Vec::new(), from: None, to: None, now: None, tz: "UTC".to_owned(), short_s: SHORT_TALK_S }
+        Self { by: Vec::new(), range: Range::default(), now: None, short_s: SHORT_TALK_S }
     }
 }
 
@@ -122,7 +113,7 @@ impl Default for AgentsQuery {
 /// An unknown time zone, or whatever the engine says.
 pub async fn agents(engine: &Engine, query: &AgentsQuery) -> Result<Report, QueryError> {
     let query = &AgentsQuery { by: each_once(&query.by), ..query.clone() };
-    known_zone(&query.tz)?;
+    query.range.check()?;
     let output = whole(engine.report(&sql::text(query)).await?)?;
     Ok(Report { columns: columns(query), output })
 }
@@ -143,7 +134,7 @@ fn shown(by: &[Dimension]) -> Vec<&'static AgentMetric> {
 
 fn columns(query: &AgentsQuery) -> Vec<ColumnDoc> {
     let doc = |name: &str, unit, doc: &str| ColumnDoc { name: name.to_owned(), unit, doc: doc.to_owned() };
-    let groups = query.by.iter().map(|d| doc(d.name(), None, d.doc()));
+    let groups = query.by.iter().map(|d| doc(d.name(), None, &d.doc()));
     let metrics = shown(&query.by).into_iter().map(|of| &of.metric);
     groups.chain(metrics.map(|metric| doc(metric.name, Some(metric.unit), metric.doc))).collect()
 }

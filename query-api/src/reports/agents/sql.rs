@@ -8,7 +8,7 @@ use calltide_schemas::metrics::Unit;
 use calltide_schemas::metrics::agents::{AgentMetric, Over};
 
 use super::{AgentsQuery, Dimension, shown};
-use crate::reports::{range, time};
+use crate::reports::{Bucket, Range, names};
 
 /// The whole query.
 pub(super) fn text(query: &AgentsQuery) -> String {
@@ -48,10 +48,7 @@ struct Group {
 fn label(group: &Group) -> String {
     let name = &group.name;
     match group.what {
-        What::Dimension(Dimension::Agent) => {
-            let named_so = format!("OVER (PARTITION BY is_total, {name})");
-            format!("CASE WHEN min(person) {named_so} <> max(person) {named_so} THEN person ELSE {name} END")
-        }
+        What::Dimension(Dimension::Agent) => names::label(name),
         What::Person | What::Dimension(_) => name.clone(),
     }
 }
@@ -138,20 +135,16 @@ fn metrics(shown: &[&AgentMetric], over: &[Over], form: Form) -> String {
     shown.iter().filter(|of| !is_of_row(of)).map(one).collect()
 }
 
-fn zone(query: &AgentsQuery) -> String {
-    query.tz.replace('\'', "''")
-}
-
 /// The longest buckets of which every one that was asked for is made.
 fn length(by: &[Dimension]) -> &'static str {
-    let asked = |dimension| by.contains(&dimension);
-    match (asked(Dimension::Week), asked(Dimension::Month)) {
-        _ if asked(Dimension::Hour) => "hour",
-        _ if asked(Dimension::Day) => "day",
+    let asked = |bucket| by.contains(&Dimension::Bucket(bucket));
+    match (asked(Bucket::Week), asked(Bucket::Month)) {
+        _ if asked(Bucket::Hour) => Bucket::Hour.name(),
+        _ if asked(Bucket::Day) => Bucket::Day.name(),
         // Weeks go over the ends of months.
-        (true, true) => "day",
-        (true, false) => "week",
-        (false, true) => "month",
+        (true, true) => Bucket::Day.name(),
+        (true, false) => Bucket::Week.name(),
+        (false, true) => Bucket::Month.name(),
         (false, false) => "all",
     }
 }
@@ -161,39 +154,32 @@ fn pieces(query: &AgentsQuery, shown: &[&AgentMetric], groups: &[Group]) -> Stri
     let over = [Over::Logins, Over::States];
     let length = length(&query.by);
     let keys: Vec<_> = groups.iter().filter_map(|group| piece_key(group.what)).collect();
-    let mut inner: Vec<_> = keys.iter().map(|(name, key)| format!("{key} AS {name}, ")).collect();
+    let mut grouped: String = keys.iter().map(|(name, key)| format!("{key} AS {name}, ")).collect();
     let mut by: Vec<_> = keys.iter().map(|(_, key)| (*key).to_owned()).collect();
     if length != "all" {
-        inner.push("bucket_at, ".to_owned());
+        grouped += "bucket_at, ";
         by.push("bucket_at".to_owned());
     }
-    // First by state, too, with two sums; all metrics are then taken over the few rows that are left.
-    let bucket = (length != "all").then_some("bucket_at");
-    let names: Vec<&str> = keys.iter().map(|(name, _)| *name).chain(bucket).collect();
-    let outer: String = names.iter().map(|name| format!("{name}, ")).collect();
-    let again = if names.is_empty() { String::new() } else { format!(" GROUP BY {}", names.join(", ")) };
-    by.extend(["state", "logged_in", "began"].map(str::to_owned));
-    let by = by.join(", ");
+    let by = if by.is_empty() { String::new() } else { format!(" GROUP BY {}", by.join(", ")) };
     let bound = |at: Option<calltide_schemas::Micros>| at.map_or_else(|| "NULL".to_owned(), |at| at.0.to_string());
     let only = if query.by.contains(&Dimension::Reason) { " WHERE state = 'paused'" } else { "" };
-    let zone = zone(query);
     let shown_groups = groups.iter().map(|group| match group.what {
         What::Dimension(dimension) => match dimension.bucket() {
-            Some(bucket) => format!("{bucket}(bucket_at, '{zone}') AS {}, ", group.name),
+            Some(bucket) => format!("{} AS {}, ", bucket.sql("bucket_at", &query.range), group.name),
             None => format!("{}, ", group.name),
         },
         What::Person => "person, ".to_owned(),
     });
     format!(
-        "SELECT {}1 AS counted{} FROM (SELECT {outer}sum(pieces) AS all_pieces{} FROM (SELECT {}state, logged_in, began, \
-         sum(ms) AS ms, count(*) AS pieces FROM agent_pieces('{length}', '{zone}', {}, {}, {}){only} GROUP BY {by}){again})",
+        "SELECT {}1 AS counted{} FROM (SELECT {grouped}count(*) AS pieces{} FROM agent_pieces('{length}', {}, {}, {}, {}{}){only}{by})",
         shown_groups.collect::<String>(),
         metrics(shown, &over, Form::Named),
         metrics(shown, &over, Form::Formulas),
-        inner.concat(),
-        bound(query.from),
-        bound(query.to),
+        query.range.zone(),
+        bound(query.range.from),
+        bound(query.range.to),
         bound(query.now),
+        query.range.day_start(),
     )
 }
 
@@ -209,7 +195,7 @@ fn piece_key(what: What) -> Option<(&'static str, &'static str)> {
             Some(("\"queue\"", "CASE WHEN state NOT IN ('available', 'paused') THEN queue END"))
         }
         What::Dimension(Dimension::Reason) => Some(("\"reason\"", "reason")),
-        What::Dimension(Dimension::Hour | Dimension::Day | Dimension::Week | Dimension::Month) => None,
+        What::Dimension(Dimension::Bucket(_)) => None,
     }
 }
 
@@ -217,40 +203,52 @@ fn piece_key(what: What) -> Option<(&'static str, &'static str)> {
 fn legs(query: &AgentsQuery, shown: &[&AgentMetric], groups: &[Group]) -> String {
     let asked = |dimension| query.by.contains(&dimension);
     let named = asked(Dimension::Agent) || asked(Dimension::Team);
-    let zone = zone(query);
     let mut keys = Vec::new();
     let mut shown_groups = String::new();
     for group in groups {
-        let (key, shown) = leg_key(group, &zone);
+        let (key, shown) = leg_key(group, &query.range);
         shown_groups += &format!("{shown} AS {}, ", group.name);
         keys.extend(key);
     }
     keys.sort();
     keys.dedup();
-    let by: Vec<_> = keys.iter().map(|(_, key)| key.as_str()).collect();
-    let by = if by.is_empty() { String::new() } else { format!(" GROUP BY {}", by.join(", ")) };
+    let names: Vec<_> = keys.iter().map(|(name, _)| name.as_str()).collect();
+    let again = if names.is_empty() { String::new() } else { format!(" GROUP BY {}", names.join(", ")) };
+    let names: String = names.iter().map(|name| format!("{name}, ")).collect();
+    let by: String = keys.iter().map(|(_, key)| format!("{key}, ")).collect();
     let keys: String = keys.iter().map(|(name, key)| format!("{key} AS {name}, ")).collect();
-    let join = if named {
-        "agent_names AS names RIGHT JOIN offered ON names.pbx = offered.pbx AND names.name = offered.agent \
-         AND names.since_at <= offered.offered_at AND (names.until_at IS NULL OR offered.offered_at < names.until_at)"
-    } else {
-        "offered"
-    };
+    let join = if named { names::joined("offered", "offered.offered_at") } else { "offered".to_owned() };
     let offered = format!(
-        "SELECT pbx, agent, queue, offered_at, outcome, direction, talk_ms, hold_ms, transferred, hangup_by, {} AS short_ms \
-         FROM legs WHERE true{}",
-        i64::from(query.short_s) * 1_000,
-        range(query.from, query.to, "offered_at"),
+        "SELECT pbx, agent, queue, offered_at, outcome, direction, talk_ms, hold_ms, transferred, hangup_by FROM legs \
+         WHERE true{}",
+        query.range.within("offered_at"),
     );
+    let alike = "outcome, direction, transferred, hangup_by";
+    let (held, short) = ("hold_ms > 0", format!("talk_ms < {}", i64::from(query.short_s) * 1_000));
+    let rows = if named {
+        // Of one agent there are few that are alike.
+        format!(
+            "SELECT {keys}{alike}, 1 AS legs, talk_ms, hold_ms, CAST({held} AS BIGINT) AS held, \
+             CAST({short} AS BIGINT) AS short FROM {join}"
+        )
+    } else {
+        // First what is alike, with few sums; all metrics are then taken over the few rows that are left.
+        format!(
+            "SELECT {keys}{alike}, count(*) AS legs, sum(talk_ms) AS talk_ms, sum(hold_ms) AS hold_ms, \
+             count(*) FILTER (WHERE {held}) AS held, count(*) FILTER (WHERE {short}) AS short \
+             FROM {join} GROUP BY {by}{alike}"
+        )
+    };
     format!(
-        "SELECT {shown_groups}1 AS counted{} FROM (WITH offered AS ({offered}) SELECT {keys}count(*) AS legs{} FROM {join}{by})",
+        "SELECT {shown_groups}1 AS counted{} FROM (WITH offered AS ({offered}) SELECT {names}sum(legs) AS all_legs{} \
+         FROM ({rows}){again})",
         metrics(shown, &[Over::Legs], Form::Named),
         metrics(shown, &[Over::Legs], Form::Formulas),
     )
 }
 
 /// What legs are grouped by for a group, and what it is of them. Names are put together once per group, not per leg.
-fn leg_key(group: &Group, zone: &str) -> (Vec<(String, String)>, String) {
+fn leg_key(group: &Group, range: &Range) -> (Vec<(String, String)>, String) {
     let key = |name: &str, key: &str| (name.to_owned(), key.to_owned());
     match group.what {
         What::Person => (
@@ -266,33 +264,31 @@ fn leg_key(group: &Group, zone: &str) -> (Vec<(String, String)>, String) {
         What::Dimension(Dimension::Queue) => (vec![key("leg_queue", "offered.queue")], "leg_queue".to_owned()),
         // Rows by reason have no legs.
         What::Dimension(Dimension::Reason) => (Vec::new(), "NULL".to_owned()),
-        What::Dimension(dimension @ (Dimension::Hour | Dimension::Day | Dimension::Week | Dimension::Month)) => {
-            let bucket = dimension.bucket().unwrap_or_default();
-            let name = format!("leg_{}", dimension.name());
-            (vec![(name.clone(), format!("{bucket}(offered.offered_at, '{zone}')"))], name)
+        What::Dimension(Dimension::Bucket(bucket)) => {
+            let name = format!("leg_{}", bucket.name());
+            (vec![key(&name, &bucket.sql("offered.offered_at", range))], name)
         }
     }
 }
 
 /// Logins: each where it began, and where it ended.
 fn sessions(query: &AgentsQuery, shown: &[&AgentMetric], groups: &[Group]) -> String {
-    let zone = zone(query);
     let left = "coalesce(logout_at, ended_at)";
     let never = "arrow_cast(NULL, 'Timestamp(Microsecond, Some(\"UTC\"))')";
     // A login may have begun long before it ended: that day is not the table's.
-    let before = query.to.map(|to| format!(" AND started_at < {}", time(to))).unwrap_or_default();
+    let before = query.range.before("started_at");
     let logins = format!(
         "SELECT person, agent, team, started_at AS moment, started_at, {never} AS left_at FROM agent_sessions \
          WHERE kind = 'login'{} UNION ALL SELECT person, agent, team, {left}, {never}, {left} FROM agent_sessions \
          WHERE kind = 'login' AND {left} IS NOT NULL{before}{}",
-        range(query.from, query.to, "started_at"),
-        range(query.from, query.to, left),
+        query.range.within("started_at"),
+        query.range.within(left),
     );
     let keys: Vec<_> = groups
         .iter()
         .map(|group| match group.what {
             What::Dimension(dimension) => match dimension.bucket() {
-                Some(bucket) => (format!("{bucket}(logins.moment, '{zone}')"), &group.name),
+                Some(bucket) => (bucket.sql("logins.moment", &query.range), &group.name),
                 None => (format!("logins.{}", dimension.name()), &group.name),
             },
             What::Person => ("logins.person".to_owned(), &group.name),

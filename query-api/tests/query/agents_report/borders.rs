@@ -1,10 +1,11 @@
 //! Spans at the borders of hours, days, weeks, months and of the range, in several zones: nothing is lost, nothing counts twice.
 
 use calltide_query_api::reports::agents::{AgentsQuery, Dimension};
+use calltide_query_api::reports::{DayStart, Range};
 use calltide_schemas::Micros;
 use serde_json::{Value, json};
 
-use super::{assert_sums_up, by, interval, leg, login, pick, report};
+use super::{DAY, HOUR, MONTH, WEEK, assert_sums_up, by, interval, leg, login, pick, report};
 use crate::bench::{Bench, at};
 
 fn with(lines: &[&str]) -> Bench {
@@ -29,23 +30,23 @@ async fn seconds(bench: &Bench, dimension: Dimension, query: AgentsQuery) -> Val
 async fn a_span_over_the_hour_gives_each_hour_its_part() {
     let bench = with(&["anna blue 09:50:00 10:10:00 available"]);
     let expected = json!([["2026-03-01T09:00+00:00", 600], ["2026-03-01T10:00+00:00", 600], ["total", 1_200]]);
-    assert_eq!(seconds(&bench, Dimension::Hour, by(&[])).await, expected);
+    assert_eq!(seconds(&bench, HOUR, by(&[])).await, expected);
     // What ends with the hour has nothing of the next one, and the other way round.
     let bench = with(&["anna blue 09:00:00 10:00:00 available", "anna blue 10:00:00 11:00:00 paused"]);
     let expected = json!([["2026-03-01T09:00+00:00", 3_600], ["2026-03-01T10:00+00:00", 3_600], ["total", 7_200]]);
-    assert_eq!(seconds(&bench, Dimension::Hour, by(&[])).await, expected);
-    let rows = report(&bench, &by(&[Dimension::Hour])).await;
+    assert_eq!(seconds(&bench, HOUR, by(&[])).await, expected);
+    let rows = report(&bench, &by(&[HOUR])).await;
     let paused = json!([[0, 3_600_000, 0], [3_600_000, 0, 1], [3_600_000, 3_600_000, 1]]);
     assert_eq!(pick(&rows, &["pause_ms", "available_ms", "pauses"]), paused);
 }
 
 #[tokio::test]
 async fn spans_follow_the_zone_through_its_changes_and_over_midnight() {
-    let berlin = || AgentsQuery { tz: "Europe/Berlin".to_owned(), ..by(&[]) };
+    let berlin = || AgentsQuery { range: Range::all("Europe/Berlin", DayStart::default()), ..by(&[]) };
     // Two o'clock is not there.
     let bench = with(&["anna blue 2026-03-29T00:30:00Z 2026-03-29T01:30:00Z available"]);
     let expected = json!([["2026-03-29T01:00+01:00", 1_800], ["2026-03-29T03:00+02:00", 1_800], ["total", 3_600]]);
-    assert_eq!(seconds(&bench, Dimension::Hour, berlin()).await, expected);
+    assert_eq!(seconds(&bench, HOUR, berlin()).await, expected);
     // It comes twice.
     let bench = with(&["anna blue 2026-10-24T23:45:00Z 2026-10-25T02:15:00Z available"]);
     let expected = json!([
@@ -55,7 +56,7 @@ async fn spans_follow_the_zone_through_its_changes_and_over_midnight() {
         ["2026-10-25T03:00+01:00", 900],
         ["total", 9_000],
     ]);
-    assert_eq!(seconds(&bench, Dimension::Hour, berlin()).await, expected);
+    assert_eq!(seconds(&bench, HOUR, berlin()).await, expected);
     // Days of 23 and of 25 hours, each from midnight to midnight there.
     for (from, to, expected) in [
         (
@@ -70,25 +71,25 @@ async fn spans_follow_the_zone_through_its_changes_and_over_midnight() {
         ),
     ] {
         let bench = with(&[&format!("anna blue {from} {to} available")]);
-        assert_eq!(seconds(&bench, Dimension::Day, berlin()).await, expected, "{from}");
+        assert_eq!(seconds(&bench, DAY, berlin()).await, expected, "{from}");
     }
     // A quarter before the hour in UTC is the hour in Kathmandu.
     let bench = with(&["anna blue 09:00:00 09:30:00 available"]);
-    let query = AgentsQuery { tz: "Asia/Kathmandu".to_owned(), ..by(&[]) };
+    let query = AgentsQuery { range: Range::all("Asia/Kathmandu", DayStart::default()), ..by(&[]) };
     let expected = json!([["2026-03-01T14:00+05:45", 900], ["2026-03-01T15:00+05:45", 900], ["total", 1_800]]);
-    assert_eq!(seconds(&bench, Dimension::Hour, query).await, expected);
+    assert_eq!(seconds(&bench, HOUR, query).await, expected);
 }
 
 #[tokio::test]
 async fn weeks_and_months_are_cut_where_they_end_there() {
-    let berlin = AgentsQuery { tz: "Europe/Berlin".to_owned(), ..by(&[]) };
+    let berlin = AgentsQuery { range: Range::all("Europe/Berlin", DayStart::default()), ..by(&[]) };
     // From Monday, 30 March, to Wednesday, 1 April, midnight: the same week, two months; summer time since Sunday.
     let bench = with(&["anna blue 2026-03-29T21:00:00Z 2026-04-01T22:00:00Z available"]);
     let expected = json!([["2026-03-23", 3_600], ["2026-03-30", 259_200], ["total", 262_800]]);
-    assert_eq!(seconds(&bench, Dimension::Week, berlin.clone()).await, expected);
+    assert_eq!(seconds(&bench, WEEK, berlin.clone()).await, expected);
     let expected = json!([["2026-03", 176_400], ["2026-04", 86_400], ["total", 262_800]]);
-    assert_eq!(seconds(&bench, Dimension::Month, berlin.clone()).await, expected);
-    let both = AgentsQuery { by: vec![Dimension::Week, Dimension::Month], ..berlin };
+    assert_eq!(seconds(&bench, MONTH, berlin.clone()).await, expected);
+    let both = AgentsQuery { by: vec![WEEK, MONTH], ..berlin };
     assert_eq!(
         pick(&report(&bench, &both).await, &["week", "month", "login_ms"]),
         json!([
@@ -96,6 +97,75 @@ async fn weeks_and_months_are_cut_where_they_end_there() {
             ["2026-03-30", "2026-03", 172_800_000],
             ["2026-03-30", "2026-04", 86_400_000],
             ["total", null, 262_800_000],
+        ])
+    );
+}
+
+/// From ten in the evening of Sunday, 1 March, to six in the morning, with a call at two.
+#[tokio::test]
+async fn a_night_shift_is_of_the_day_on_which_it_began() {
+    let bench = with(&["anna blue 2026-03-01T21:00:00Z 2026-03-02T05:00:00Z available"]);
+    leg(&bench, "1 anna 2026-03-02T01:00:00Z answered 60+0");
+    let told = async |day_start: &str, dimension: Dimension| {
+        let range = Range::all("Europe/Berlin", day_start.parse().unwrap());
+        let query = AgentsQuery { range, ..by(&[dimension]) };
+        assert_sums_up(&bench, &query).await;
+        pick(&report(&bench, &query).await, &[dimension.name(), "login_ms", "handled"])
+    };
+    let whole = |name: &str| json!([[name, 28_800_000, 1], ["total", 28_800_000, 1]]);
+    assert_eq!(told("06:00", DAY).await, whole("2026-03-01"));
+    assert_eq!(told("06:00", WEEK).await, whole("2026-02-23"));
+    assert_eq!(told("06:00", MONTH).await, whole("2026-03"));
+    let expected = json!([["2026-03-01", 7_200_000, 0], ["2026-03-02", 21_600_000, 1], ["total", 28_800_000, 1]]);
+    assert_eq!(told("00:00", DAY).await, expected);
+    // The range begins and ends with days.
+    let range = Range::all("Europe/Berlin", "06:00".parse().unwrap());
+    let range = range.between(Some("2026-03-01"), Some("2026-03-02")).unwrap();
+    assert_eq!(report(&bench, &AgentsQuery { range, ..by(&[]) }).await[0]["login_ms"], 28_800_000);
+}
+
+/// Days that begin at half past two, which is not there on 29 March and comes twice on 25 October.
+#[tokio::test]
+async fn days_that_begin_where_the_clock_changes_are_whole() {
+    let berlin = || AgentsQuery { range: Range::all("Europe/Berlin", "02:30".parse().unwrap()), ..by(&[]) };
+    for (from, to, expected) in [
+        (
+            "2026-03-28T00:00:00Z",
+            "2026-03-30T02:00:00Z",
+            json!([
+                ["2026-03-27", 5_400],
+                ["2026-03-28", 86_400],
+                ["2026-03-29", 82_800],
+                ["2026-03-30", 5_400],
+                ["total", 180_000],
+            ]),
+        ),
+        (
+            "2026-10-24T00:00:00Z",
+            "2026-10-26T02:00:00Z",
+            json!([
+                ["2026-10-23", 1_800],
+                ["2026-10-24", 86_400],
+                ["2026-10-25", 90_000],
+                ["2026-10-26", 1_800],
+                ["total", 180_000],
+            ]),
+        ),
+    ] {
+        let bench = with(&[&format!("anna blue {from} {to} available")]);
+        assert_eq!(seconds(&bench, DAY, berlin()).await, expected, "{from}");
+    }
+    // An hour in which a day begins is of both days.
+    let bench = with(&["anna blue 2026-10-25T00:00:00Z 2026-10-25T01:00:00Z available"]);
+    let expected = json!([["2026-10-25T02:00+02:00", 3_600], ["total", 3_600]]);
+    assert_eq!(seconds(&bench, HOUR, berlin()).await, expected);
+    let both = AgentsQuery { by: vec![HOUR, DAY], ..berlin() };
+    assert_eq!(
+        pick(&report(&bench, &both).await, &["hour", "day", "login_ms"]),
+        json!([
+            ["2026-10-25T02:00+02:00", "2026-10-24", 1_800_000],
+            ["2026-10-25T02:00+02:00", "2026-10-25", 1_800_000],
+            ["total", null, 3_600_000],
         ])
     );
 }
@@ -119,21 +189,29 @@ async fn whatever_is_asked_for_the_parts_are_the_whole() {
         leg(&bench, line);
     }
     login(&bench, "anna blue 2026-03-27T20:00:00Z 2026-03-30T06:00:00Z");
-    for tz in ["UTC", "Europe/Berlin", "America/St_Johns", "Australia/Lord_Howe", "Pacific/Apia"] {
+    for (tz, day_start) in [
+        ("UTC", "00:00"),
+        ("Europe/Berlin", "00:00"),
+        ("Europe/Berlin", "02:30"),
+        ("America/St_Johns", "06:00"),
+        ("Australia/Lord_Howe", "00:00"),
+        ("Pacific/Apia", "23:59"),
+    ] {
         for groups in [
-            &[Dimension::Hour][..],
-            &[Dimension::Day],
-            &[Dimension::Week, Dimension::Month],
-            &[Dimension::Agent, Dimension::Hour],
-            &[Dimension::Team, Dimension::Day],
-            &[Dimension::Queue, Dimension::Month],
-            &[Dimension::Hour, Dimension::Day, Dimension::Week],
+            &[HOUR][..],
+            &[DAY],
+            &[WEEK, MONTH],
+            &[Dimension::Agent, HOUR],
+            &[Dimension::Team, DAY],
+            &[Dimension::Queue, MONTH],
+            &[HOUR, DAY, WEEK],
         ] {
-            let query = AgentsQuery { tz: tz.to_owned(), now: micros("2026-03-30T07:00:00Z"), ..by(groups) };
+            let range = Range::all(tz, day_start.parse().unwrap());
+            let query = AgentsQuery { range: range.clone(), now: micros("2026-03-30T07:00:00Z"), ..by(groups) };
             assert_sums_up(&bench, &query).await;
             // Half an interval at each end.
             let (from, to) = (micros("2026-03-28T00:00:00.0004Z"), micros("2026-03-29T00:59:59.9999Z"));
-            assert_sums_up(&bench, &AgentsQuery { from, to, ..query }).await;
+            assert_sums_up(&bench, &AgentsQuery { range: Range { from, to, ..range }, ..query }).await;
         }
     }
     // The whole is what the clock says: 58 hours of login, and states without a hole.
@@ -160,7 +238,8 @@ async fn the_range_cuts_what_goes_beyond_it() {
         (None, None, "09:59:00", json!([3_600_000, 3_600_000, 1, 0])),
         (day("12:00:00"), None, "12:00:00", json!([null, null, null, null])),
     ] {
-        let query = AgentsQuery { from, to, now: day(now), ..by(&[]) };
+        let range = Range { from, to, ..Range::default() };
+        let query = AgentsQuery { range, now: day(now), ..by(&[]) };
         let rows = report(&bench, &query).await;
         let told = pick(&rows, &["login_ms", "pause_ms", "pauses", "available_ms"]);
         assert_eq!(told[0], expected, "{from:?} {to:?} {now}");
@@ -176,7 +255,8 @@ async fn an_interval_of_days_before_counts_from_the_lake_too() {
     });
     bench.publish("agent_intervals", row.clone());
     bench.lake("agent_intervals").commit("2026-02-27", &[row], 1);
-    let query = AgentsQuery { from: micros("2026-03-01T00:00:00Z"), to: micros("2026-03-02T00:00:00Z"), ..by(&[]) };
+    let range = Range::default().between(Some("2026-03-01"), Some("2026-03-02")).unwrap();
+    let query = AgentsQuery { range, ..by(&[]) };
     assert_eq!(report(&bench, &query).await[0]["login_ms"], 8 * 3_600_000);
 }
 
@@ -187,7 +267,7 @@ async fn calls_count_where_they_were_offered_and_logins_where_they_began() {
     leg(&bench, "2 anna 10:00:00 missed");
     login(&bench, "anna blue 08:00:00 10:30:00");
     login(&bench, "anna blue 10:45:00 -");
-    let rows = report(&bench, &by(&[Dimension::Hour])).await;
+    let rows = report(&bench, &by(&[HOUR])).await;
     let columns = ["hour", "handled", "missed", "aht_ms", "logins", "first_login_at", "last_logout_at"];
     let [eight, half, quarter] = ["08:00", "10:30", "10:45"].map(|time| format!("2026-03-01T{time}:00.000000Z"));
     assert_eq!(

@@ -3,7 +3,7 @@
 use calltide_query_api::reports::agents::{AgentsQuery, Dimension};
 use serde_json::{Value, json};
 
-use super::{assert_sums_up, by, interval, leg, login, pick, report};
+use super::{DAY, HOUR, assert_sums_up, by, interval, leg, login, pick, report};
 use crate::bench::{Bench, at};
 
 /// From nine to twelve: 10800 s.
@@ -102,7 +102,7 @@ fn expected() -> Vec<(&'static str, Value)> {
 #[tokio::test]
 async fn every_metric_as_computed_by_hand() {
     let bench = worked();
-    for groups in [vec![], vec![Dimension::Agent], vec![Dimension::Team], vec![Dimension::Day, Dimension::Agent]] {
+    for groups in [vec![], vec![Dimension::Agent], vec![Dimension::Team], vec![DAY, Dimension::Agent]] {
         let rows = report(&bench, &by(&groups)).await;
         // There is one agent of one team on one day: the total has the same figures.
         assert_eq!(rows.as_array().unwrap().len(), if groups.is_empty() { 1 } else { 2 }, "{groups:?}: {rows}");
@@ -124,7 +124,7 @@ async fn every_metric_as_computed_by_hand() {
 async fn a_day_by_hours_is_the_day() {
     let bench = worked();
     let columns = ["hour", "login_ms", "available_ms", "talk_ms", "pauses", "offers", "logins"];
-    let rows = report(&bench, &by(&[Dimension::Hour])).await;
+    let rows = report(&bench, &by(&[HOUR])).await;
     assert_eq!(
         pick(&rows, &columns),
         json!([
@@ -139,10 +139,10 @@ async fn a_day_by_hours_is_the_day() {
     );
     assert_eq!(rows[3]["last_logout_at"], "2026-03-01T12:00:00.000000Z");
     for groups in [
-        vec![Dimension::Hour],
-        vec![Dimension::Agent, Dimension::Hour],
+        vec![HOUR],
+        vec![Dimension::Agent, HOUR],
         vec![Dimension::Queue],
-        vec![Dimension::Queue, Dimension::Hour],
+        vec![Dimension::Queue, HOUR],
         vec![Dimension::Reason],
     ] {
         assert_sums_up(&bench, &by(&groups)).await;
@@ -191,7 +191,7 @@ async fn another_limit_of_short_talks_may_be_asked_for() {
 #[tokio::test]
 async fn over_nothing_counts_are_zero_and_logins_and_ratios_unknown() {
     let bench = Bench::new();
-    for (groups, total) in [(vec![], json!(null)), (vec![Dimension::Agent, Dimension::Hour], json!("total"))] {
+    for (groups, total) in [(vec![], json!(null)), (vec![Dimension::Agent, HOUR], json!("total"))] {
         let rows = report(&bench, &by(&groups)).await;
         assert_eq!(rows.as_array().unwrap().len(), 1, "{rows}");
         assert_eq!(rows[0].get("agent").cloned().unwrap_or_default(), total);
@@ -207,7 +207,7 @@ async fn over_nothing_counts_are_zero_and_logins_and_ratios_unknown() {
 #[tokio::test]
 async fn intervals_in_the_lake_count_like_those_in_the_log() {
     let bench = worked();
-    let before = report(&bench, &by(&[Dimension::Agent, Dimension::Hour])).await;
+    let before = report(&bench, &by(&[Dimension::Agent, HOUR])).await;
     let lake = |state: &str, from: &str, to: &str| {
         json!({
             "interval_id": format!("p/anna@{}", at(from)), "person": "p/anna", "agent": "anna", "team": "blue",
@@ -222,5 +222,5 @@ async fn intervals_in_the_lake_count_like_those_in_the_log() {
                "started_at": at("2026-03-01T09:30:00Z"), "ended_at": at("2026-03-01T09:40:00Z"), "version": 1}),
     ];
     bench.lake("agent_intervals").commit("2026-03-01", &rows, 2);
-    assert_eq!(report(&bench, &by(&[Dimension::Agent, Dimension::Hour])).await, before);
+    assert_eq!(report(&bench, &by(&[Dimension::Agent, HOUR])).await, before);
 }

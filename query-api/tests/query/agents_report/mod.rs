@@ -7,12 +7,18 @@ mod borders;
 mod day;
 mod who;
 
+use calltide_query_api::reports::Bucket;
 use calltide_query_api::reports::agents::{AgentsQuery, Dimension, agents};
 use calltide_schemas::Micros;
 use calltide_schemas::metrics::agents::{AGENTS, Over};
 use serde_json::{Map, Value, json};
 
 use crate::bench::{Bench, at, rows};
+
+const HOUR: Dimension = Dimension::Bucket(Bucket::Hour);
+const DAY: Dimension = Dimension::Bucket(Bucket::Day);
+const WEEK: Dimension = Dimension::Bucket(Bucket::Week);
+const MONTH: Dimension = Dimension::Bucket(Bucket::Month);
 
 /// A moment of the day, or a whole one.
 fn moment(text: &str) -> i64 {

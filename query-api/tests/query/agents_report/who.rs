@@ -1,9 +1,10 @@
 //! Who a row is about: persons by the directory, by periods, else as the PBX calls them; and of whom no login is known.
 
 use calltide_query_api::reports::agents::{AgentsQuery, Dimension, agents};
+use calltide_query_api::reports::{DayStart, Range};
 use serde_json::json;
 
-use super::{by, interval, leg, login, pick, report};
+use super::{HOUR, by, interval, leg, login, pick, report};
 use crate::bench::{Bench, at};
 
 /// `p/SIP/101 anna blue 08:00:00 -`: who an agent or device of a PBX is, from when, until when.
@@ -68,7 +69,7 @@ async fn who_have_one_name_on_two_pbxs_are_told_apart_by_them() {
     let rows = report(&bench, &by(&[Dimension::Agent])).await;
     let expected = json!([["Agent/102", 1, 0], ["p/Agent/101", 1, 0], ["q/Agent/101", 1, 1], ["total", 3, 1]]);
     assert_eq!(pick(&rows, &["agent", "handled", "missed"]), expected);
-    let rows = report(&bench, &by(&[Dimension::Hour, Dimension::Agent])).await;
+    let rows = report(&bench, &by(&[HOUR, Dimension::Agent])).await;
     let agents: Vec<_> = rows.as_array().unwrap().iter().map(|row| row["agent"].as_str()).collect();
     assert_eq!(agents, [Some("p/Agent/101"), Some("Agent/102"), Some("q/Agent/101"), None]);
 }
@@ -143,7 +144,8 @@ async fn a_name_that_looks_like_the_total_is_not_the_last_row() {
 
 #[tokio::test]
 async fn an_unknown_zone_is_refused() {
-    let query = AgentsQuery { tz: "Mars/Olympus'; DROP".to_owned(), ..AgentsQuery::default() };
+    let range = Range::all("Mars/Olympus'; DROP", DayStart::default());
+    let query = AgentsQuery { range, ..AgentsQuery::default() };
     let error = agents(&Bench::new().engine, &query).await.unwrap_err();
     assert!(error.to_string().contains("unknown time zone"));
 }
