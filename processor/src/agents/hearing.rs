@@ -24,28 +24,20 @@ impl Agents {
         if member.agent.is_empty() || member.agent.contains('\0') {
             return out.note("member_without_a_name");
         }
-        let has_been_there = match what {
-            MemberWhat::Listed { since: Some(since), .. } => (*since).min(*at),
-            MemberWhat::Listed { since: None, .. }
-            | MemberWhat::CheckedIn
-            | MemberWhat::CheckedOut
-            | MemberWhat::Paused(_)
-            | MemberWhat::Unpaused
-            | MemberWhat::LoggedIn
-            | MemberWhat::LoggedOut
-            | MemberWhat::WrapUp(_)
-            | MemberWhat::WrapUpSetting(_) => *at,
-        };
+        // Who is listed has been a member since then, by the same device.
+        let there = if let MemberWhat::Listed { since: Some(since), .. } = what { (*since).min(*at) } else { *at };
         let called = Called { pbx, name: &member.agent, device: member.device.as_deref() };
-        self.learn(called, has_been_there);
-        self.learn(called, *at);
+        self.learn(called, there);
+        if there < *at {
+            self.learn(called, *at);
+        }
         // A log that names the interface means the member whose it is.
         let name = &self.member_name(pbx, &member.agent, *at);
         let person = self.who(Called { pbx, name, device: member.device.as_deref() }, *at);
         let entry = key(b'm', &[&person, pbx, name, member.queue.as_deref().unwrap_or_default()]);
         let mut kept: KeptMember = self.store.get(&entry).unwrap_or_default();
         if let Some(device) = member.device.as_deref().filter(|device| device != name) {
-            kept.devices.say(has_been_there, device);
+            kept.devices.say(there, device);
         }
         let listed = matches!(what, MemberWhat::Listed { .. });
         if listed {
